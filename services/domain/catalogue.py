@@ -1,0 +1,245 @@
+"""The catalogue: what the user says about events, processes and KPIs, as frozen values.
+
+Words are the ecosystem's own: metric types as in dbt, time windows as in OpenSLO, filters in CEL. Values here are
+complete and consistent: reading YAML, defaults and lint are in ``services/catalogue``. Durations are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FieldType(StrEnum):
+    """Types of event fields; decimals are int64 fixed point with ``Field.scale`` digits, never floats."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of an event's ``data``. ``scale`` counts decimal digits (0 unless a decimal)."""
+
+    name: str
+    type: FieldType
+    unit: str | None = None
+    scale: int = 0
+    required: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A kind of business fact.
+
+    ``objects`` maps an object type ("order") to the field that holds its id; the word ``subject`` stands for the
+    CloudEvents attribute. ``sources`` are the systems expected to send it: empty means any.
+    """
+
+    name: str
+    description: str
+    fields: Mapping[str, Field]
+    objects: Mapping[str, str]
+    dimensions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a process: the first event of that type (by event time, then identity) that passes the filter."""
+
+    name: str
+    event: str
+    filter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A time by which a step must have happened.
+
+    Either ``field`` of ``step``'s event holds the instant, or it is ``within_ms`` after ``step``. ``until`` is the
+    step that meets it. ``item`` names the field that tells items of a case apart: then each item has its own due
+    time (``step``'s event type then gives one event per item), and the case's ``until`` step meets them all.
+    """
+
+    name: str
+    step: str
+    until: str
+    field: str | None = None
+    within_ms: int | None = None
+    item: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The life of one kind of business object as its events tell it.
+
+    ``attributes`` are what a case learns: name → (step, field) of that step's first event. ``stuck_ms``: a case
+    without a new step for so long is stuck. ``grace_ms``: closed cases are remembered for so long.
+    """
+
+    name: str
+    object: str
+    steps: tuple[Step, ...]
+    opens: str
+    ends: tuple[str, ...]
+    attributes: Mapping[str, tuple[str, str]]
+    dues: tuple[Due, ...] = ()
+    stuck_ms: int | None = None
+    grace_ms: int = 86_400_000
+    description: str = ""
+
+
+class KpiType(StrEnum):
+    """dbt's metric types, and two of a process."""
+
+    SIMPLE = "simple"
+    RATIO = "ratio"
+    DERIVED = "derived"
+    CUMULATIVE = "cumulative"
+    CONVERSION = "conversion"
+    DURATION = "duration"
+    LEVEL = "level"
+
+
+class Agg(StrEnum):
+    """Aggregations; all are mergeable and independent of order."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MIN = "min"
+    MAX = "max"
+    AVG = "avg"
+    DISTINCT = "distinct"
+    PERCENTILE = "percentile"
+    LAST = "last"
+
+
+class WindowKind(StrEnum):
+    """OpenSLO's time windows, dbt's grain to date, and all time."""
+
+    ROLLING = "rolling"
+    CALENDAR = "calendar"
+    TO_DATE = "to_date"
+    ALL_TIME = "all_time"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What span of event time a KPI's current value covers, seen from the engine's time.
+
+    rolling: the last ``length_ms``; calendar and to date: the ``period`` (hour, day, week, month, quarter, year) of
+    ``timezone`` that now falls in; all time: everything.
+    """
+
+    kind: WindowKind
+    length_ms: int | None = None
+    period: str | None = None
+    timezone: str = "UTC"
+
+
+class Direction(StrEnum):
+    """Which side of a target is good."""
+
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    BETWEEN = "between"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A static target. Within ``band`` (in the KPI's unit) of it, a value on the bad side is *watch*, beyond it
+    *off plan*; ``between`` reads ``value`` ± ``band`` as on plan and up to twice the band as watch.
+    """
+
+    value: float
+    band: float
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSpec:
+    """What is aggregated: over events (``event``), or over what a process tells (``process`` and one of ``step``,
+    ``due``). ``outcome`` of a due: ``met`` (its step has come, at that moment), ``on_time`` or ``late`` (a part of
+    ``met``), ``missed`` (the moment has passed without the step, at that moment). ``field`` may be ``lateness``.
+    """
+
+    agg: Agg
+    event: str | None = None
+    process: str | None = None
+    step: str | None = None
+    due: str | None = None
+    outcome: str = "met"
+    field: str | None = None
+    percentile: float | None = None
+    filter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """One number that somebody owns.
+
+    Which of the optional parts are set follows from ``type``:
+
+    * simple, cumulative: ``measure``;
+    * ratio: ``numerator`` and ``denominator``, each a KPI's name or a measure; ``scale`` 100 makes it percent;
+    * derived: ``expr`` (arithmetic over KPI names);
+    * conversion: ``process``, ``start``, ``end``, ``within_ms``: the share of cases with ``start`` in the window
+      that reached ``end`` within that time;
+    * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``;
+    * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``; or ``numerator``
+      (in) and ``denominator`` (out) as measures.
+
+    ``grain`` is the length of the slots that history keeps: 1m, 5m, 15m, 1h, 1d, 1w or 1mo, cut in the window's
+    time zone.
+    """
+
+    name: str
+    title: str
+    owner: str
+    type: KpiType
+    window: Window
+    grain: str
+    unit: str
+    dimensions: tuple[str, ...] = ()
+    description: str = ""
+    measure: MeasureSpec | None = None
+    numerator: str | MeasureSpec | None = None
+    denominator: str | MeasureSpec | None = None
+    scale: float = 1.0
+    expr: str | None = None
+    process: str | None = None
+    start: str | None = None
+    end: str | None = None
+    within_ms: int | None = None
+    agg: Agg | None = None
+    percentile: float | None = None
+    of: str | None = None
+    due: str | None = None
+    step: str | None = None
+    filter: str | None = None
+    target: Target | None = None
+    minimum_samples: int = 1
+    lateness_ms: int = 60_000
+    reopen_ms: int = 7 * 86_400_000
+    stale_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything said, by name. ``digest`` identifies the content (hex)."""
+
+    events: Mapping[str, EventType]
+    processes: Mapping[str, Process]
+    kpis: Mapping[str, Kpi]
+    digest: str = ""
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The systems that hold a watermark back; empty means: whoever sends."""
+        return frozenset(source for event in self.events.values() for source in event.sources)

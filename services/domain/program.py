@@ -1,0 +1,181 @@
+"""What a catalogue compiles to: measures that rows are folded into, grouped in cubes; KPIs as formulas over them.
+
+OBSERVE keeps, per partition and run, one cell for each (cube, scope, pane) with a few columns per measure. JUDGE
+adds the cells of all partitions and computes each KPI from its measures. Compiling is in ``compile.py``; a KPI's
+``version`` is a digest of all that can change its numbers, so cells of another version are never mixed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.domain.catalogue import Agg, Catalogue, Kpi
+from services.domain.rows import Mask, Rows
+
+
+class Filter(Protocol):
+    """A compiled CEL expression."""
+
+    @property
+    def source(self) -> str:
+        """As written."""
+        ...
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields that it reads."""
+        ...
+
+    def mask(self, rows: Rows) -> Mask:
+        """Which rows it selects. Null or absent fields select nothing, except inside ``has()``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EventFeed:
+    """Primary events of a type; weight 1, at their event time."""
+
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFeed:
+    """Cases that reach a step, at the step's time."""
+
+    process: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class DurationFeed:
+    """Cases with both steps, at the later of the two; number ``duration`` = end - start, ms (may be negative)."""
+
+    process: str
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueFeed:
+    """A due time resolved (outcome met, on_time, late: at the until step; number ``lateness`` = step - due, ms) or
+    passed unmet (missed: at the due time). One row per item where the due has items.
+    """
+
+    process: str
+    due: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFeed:
+    """+1 when a case opens, -1 when it ends."""
+
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueFeed:
+    """+1 when a due time passes unmet, -1 when its step comes after all or the case ends."""
+
+    process: str
+    due: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFeed:
+    """+1 when a case reaches a step, -1 when it reaches a later one of the process or ends."""
+
+    process: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionFeed:
+    """Cases with ``start``, at its time; number ``converted`` is 1 where ``end`` came within ``within_ms``."""
+
+    process: str
+    start: str
+    end: str
+    within_ms: int
+
+
+Feed = EventFeed | StepFeed | DurationFeed | DueFeed | OpenFeed | OverdueFeed | WaitingFeed | ConversionFeed
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One aggregate of one feed. ``id`` carries the version: ``name@digest``. ``field`` names the number (or, for
+    distinct, the value to hash); ``scale`` are its decimal digits.
+    """
+
+    id: str
+    feed: Feed
+    agg: Agg
+    field: str | None
+    scale: int
+    filter: Filter | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """Measures that share dimensions and panes, so that a row finds its cell once.
+
+    Panes are ``pane_ms`` long, aligned to the epoch. They are kept for ``horizon_ms`` behind the watermark; where
+    ``carry`` (levels, all time) what leaves is added to the running cell of pane ``BASE``, elsewhere it goes.
+    ``lateness_ms``: a pane is closed once the watermark is that far past its end.
+    """
+
+    id: str
+    judge: int
+    dimensions: tuple[str, ...]
+    pane_ms: int
+    horizon_ms: int
+    lateness_ms: int
+    carry: bool
+    measures: tuple[Measure, ...]
+
+
+BASE = -(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class KpiProgram:
+    """How a KPI's number comes from measures.
+
+    ``parts`` maps a role to a measure's id: ``value`` (simple, cumulative, duration, level of a process),
+    ``numerator`` and ``denominator`` (ratio, conversion), ``plus`` and ``minus`` (level from events); a derived KPI
+    has none and reads ``inputs``, the KPIs named in its ``expr``. ``family`` keeps together what must be judged in
+    one place; ``groupings`` are the sets of dimensions it is computed for: the total (), each dimension, all.
+    """
+
+    kpi: Kpi
+    version: str
+    family: str
+    judge: int
+    parts: Mapping[str, str]
+    inputs: tuple[str, ...]
+    groupings: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled catalogue."""
+
+    catalogue: Catalogue
+    cubes: tuple[Cube, ...]
+    kpis: Mapping[str, KpiProgram]
+
+    @property
+    def digest(self) -> str:
+        """The catalogue's."""
+        return self.catalogue.digest
+
+    def measure(self, measure_id: str) -> Measure:
+        """The measure of that id; ``KeyError`` where there is none."""
+        for cube in self.cubes:
+            for measure in cube.measures:
+                if measure.id == measure_id:
+                    return measure
+        raise KeyError(measure_id)

@@ -1,0 +1,74 @@
+"""One error tree, mapped to HTTP in one place (``api/errors.py``) and to exit codes in one (``sightline/cli``).
+
+    SightlineError
+    ├── InvalidInput      somebody's input is wrong: names the field, the value and the remedy
+    │   └── CatalogueError  the catalogue does not lint; carries its problems
+    ├── NotFound          what was asked for does not exist
+    ├── Conflict          it exists already, or is in use by another
+    ├── Refused           not allowed here, or not with this key
+    ├── TooLarge          a bounded size was exceeded
+    └── Unavailable       a part of the system cannot be reached or is not ready
+        └── LogGap        the log no longer has what a state needs next
+"""
+
+from __future__ import annotations
+
+
+class SightlineError(Exception):
+    """Root of all errors that a user can do something about.
+
+    ``code`` is a stable, kebab-case word for programs; ``remedy`` tells a person what to do next.
+    """
+
+    code = "error"
+
+    def __init__(
+        self, message: str, *, field: str | None = None, value: object = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.value = value
+        self.remedy = remedy
+
+
+class InvalidInput(SightlineError):
+    """Input that cannot be used."""
+
+    code = "invalid-input"
+
+
+class NotFound(SightlineError):
+    """Nothing is known by that name."""
+
+    code = "not-found"
+
+
+class Conflict(SightlineError):
+    """It is there already, or held by somebody else."""
+
+    code = "conflict"
+
+
+class Refused(SightlineError):
+    """Not allowed."""
+
+    code = "refused"
+
+
+class TooLarge(SightlineError):
+    """Larger than the stated bound."""
+
+    code = "too-large"
+
+
+class Unavailable(SightlineError):
+    """A part of the system is away; trying again later may help."""
+
+    code = "unavailable"
+
+
+class LogGap(Unavailable):
+    """The log has lost records that a state still needs: an alarm, never skipped over."""
+
+    code = "log-gap"

@@ -1,0 +1,74 @@
+"""Settings: environment variables with the prefix ``SIGHTLINE_``, nested by two underscores.
+
+``SIGHTLINE_BROKER__URL=kafka://localhost:9092`` sets ``settings.broker.url``. Durations say their unit in the name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Broker(BaseModel):
+    """Which log."""
+
+    url: str = Field("embedded://.sightline/log", description="`embedded://PATH` or `kafka://HOST:PORT[,HOST:PORT]`")
+    prefix: str = Field("sightline", description="first part of every topic's name and of consumer groups")
+    partitions: int = Field(16, ge=1, le=1024, description="partitions of the events topic; fixed once it exists")
+
+
+class Database(BaseModel):
+    """Where history and what people enter is kept."""
+
+    url: str = Field(
+        "sqlite+aiosqlite:///.sightline/sightline.sqlite",
+        description="SQLAlchemy URL: `sqlite+aiosqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`",
+    )
+
+
+class Api(BaseModel):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="address to bind; another than loopback needs an API key first")
+    port: int = Field(8321, ge=0, le=65535, description="port; 0 picks a free one")
+    max_body_bytes: int = Field(16 << 20, description="largest request body, after decompression")
+    max_event_bytes: int = Field(128 << 10, description="largest single event, as JSON")
+    stream_interval_ms: int = Field(250, description="changes on the live stream are coalesced for so long")
+
+
+class Intake(BaseModel):
+    """How events become frames."""
+
+    linger_ms: int = Field(5, description="how long a frame waits for more events")
+    frame_events: int = Field(4000, description="events per frame at most")
+    frame_bytes: int = Field(400 << 10, description="bytes per frame at most; records stay below 512 KiB")
+    tick_ms: int = Field(1000, description="how often each partition is told the time")
+    sources: dict[str, str] = Field(
+        default_factory=dict, description="source topics to read: topic name to the CloudEvents source it stands for"
+    )
+
+
+class Processing(BaseModel):
+    """The processors' cadence."""
+
+    flush_ms: int = Field(50, description="how often OBSERVE sends partials and JUDGE sends values")
+    snapshot_ms: int = Field(10_000, description="a partition's state is written so often at most")
+    snapshot_events: int = Field(1_000_000, description="… or after so many events")
+
+
+class Settings(BaseSettings):
+    """All settings, nested by part."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIGHTLINE_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+    )
+
+    broker: Broker = Broker()  # type: ignore[call-arg]  # pydantic fills the defaults
+    database: Database = Database()  # type: ignore[call-arg]  # pydantic fills the defaults
+    api: Api = Api()  # type: ignore[call-arg]  # pydantic fills the defaults
+    intake: Intake = Intake()  # type: ignore[call-arg]  # pydantic fills the defaults
+    processing: Processing = Processing()  # type: ignore[call-arg]  # pydantic fills the defaults
+    catalogue: Path = Field(Path(), description="the catalogue folder")
+    tenant: str = Field("default", description="the tenant that this installation serves")

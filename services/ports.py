@@ -7,6 +7,7 @@ every adapter. Times are epoch milliseconds, UTC.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -100,7 +101,9 @@ class Log(Protocol):
         """The first offset appended at or after ``timestamp``; the end where there is none."""
         ...
 
-    def read(self, topic: str, offsets: Mapping[int, int], *, follow: bool) -> AsyncIterator[Sequence[Record]]:
+    def read(
+        self, topic: str, offsets: Mapping[int, int], *, follow: bool
+    ) -> AsyncIterator[Sequence[Record]]:
         """Read the partitions named from the offsets given, in batches, each partition in order.
 
         With ``follow`` it waits for more for ever; without, it ends where the log ended when called. An offset
@@ -130,4 +133,65 @@ class Consumer(Protocol):
 
     async def commit(self) -> None:
         """All that ``getmany`` returned is done with. Durable when this returns."""
+        ...
+
+
+class LocalLog(Log, Protocol):
+    """A log that lives in this process: what its Faust transport needs beyond ``Log``.
+
+    Every method below is thread-safe and may be called from any thread and any event loop.
+    """
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 when there is no such topic."""
+        ...
+
+    def topics(self) -> Sequence[str]:
+        """The names of all topics."""
+        ...
+
+    def append_nowait(self, records: Sequence[Append]) -> Future[list[int]]:
+        """Queue all for the next group commit; the future gives their offsets once they are durable.
+
+        Records queued first are written first, whatever the thread. Raises as ``append`` does.
+        """
+        ...
+
+    def first(self, topic: str, partition: int) -> int:
+        """The first offset kept."""
+        ...
+
+    def end(self, topic: str, partition: int) -> int:
+        """The next offset to be written; all below it is durable."""
+        ...
+
+    def fetch(self, topic: str, partition: int, offset: int, max_bytes: int) -> Sequence[Record]:
+        """Records from ``offset`` on, in order: at least one if there is any, then up to ``max_bytes`` of values.
+
+        Never waits for appends. Recent records come from memory; older ones block for a read from disk.
+        Compaction leaves gaps: the next position is the last record's offset + 1.
+        """
+        ...
+
+    async def wait_for_data(self, positions: Mapping[tuple[str, int], int], timeout_ms: int) -> bool:
+        """Wait until one of the (topic, partition) → offset has data at or after its offset; False on time-out."""
+        ...
+
+    def committed(self, group: str, topic: str, partition: int) -> int | None:
+        """The offset that the group reads next; None when it never committed."""
+        ...
+
+    def commit_nowait(self, group: str, offsets: Mapping[tuple[str, int], int]) -> Future[None]:
+        """Store what the group reads next, per (topic, partition); the future ends once that is durable."""
+        ...
+
+    def protect(self, topic: str, partition: int, offset: int, owner: str) -> Future[None]:
+        """``owner`` still needs ``offset`` and all after it: trimming stops there, also after a restart.
+
+        A later call by the same owner moves its mark. Offsets committed by groups protect in the same way.
+        """
+        ...
+
+    def release(self, owner: str) -> Future[None]:
+        """Forget all that ``owner`` (a protector or a group) needs; its committed offsets go too."""
         ...

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -70,5 +72,27 @@ class Settings(BaseSettings):
     api: Api = Api()  # type: ignore[call-arg]  # pydantic fills the defaults
     intake: Intake = Intake()  # type: ignore[call-arg]  # pydantic fills the defaults
     processing: Processing = Processing()  # type: ignore[call-arg]  # pydantic fills the defaults
-    catalogue: Path = Field(Path(), description="the catalogue folder")
     tenant: str = Field("default", description="the tenant that this installation serves")
+
+
+class Entry(NamedTuple):
+    """One setting, told to a person."""
+
+    variable: str
+    value: object
+    is_default: bool
+    description: str
+
+
+def describe(settings: BaseModel, prefix: str = "SIGHTLINE_") -> list[Entry]:
+    """Every setting with its environment variable; passwords in URLs are masked."""
+    entries: list[Entry] = []
+    for name, info in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            entries += describe(value, f"{prefix}{name.upper()}__")
+        else:
+            shown = re.sub(r"(://[^:/@]+:)[^@]+@", r"\1***@", str(value))
+            default = value == info.get_default(call_default_factory=True)
+            entries.append(Entry(f"{prefix}{name.upper()}", shown, default, info.description or ""))
+    return entries

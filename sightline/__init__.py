@@ -1,0 +1,1 @@
+"""The command and the composition root: the only package that knows all the others."""

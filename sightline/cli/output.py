@@ -1,0 +1,31 @@
+"""How the command line speaks: tables and sentences for people on a terminal, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from services.errors import SightlineError
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def print_json(data: Any) -> None:
+    """``data`` as indented JSON on standard output."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def fail(error: SightlineError) -> None:
+    """Tell a person what is wrong and what to do next."""
+    errors.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.field is not None:
+        errors.print(f"  [dim]field[/]  {escape(error.field)} = {escape(repr(error.value))}")
+    if error.remedy:
+        errors.print(f"  [dim]try[/]    {escape(error.remedy)}")

@@ -1,0 +1,80 @@
+"""``kpis`` and ``cases``: ask a running Sightline, over its API."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from sightline.cli.output import Json, console, print_json
+
+Url = Annotated[
+    str, typer.Option(envvar="SIGHTLINE_URL", help="Where Sightline serves.", show_default="http://127.0.0.1:8321")
+]
+Run = Annotated[str, typer.Option(help="live, or an import's name.")]
+DEFAULT_URL = "http://127.0.0.1:8321"
+GLYPHS = {"on_plan": "[dim]●[/] on plan", "watch": "[yellow]▲[/] watch", "off_plan": "[red]■[/] off plan", "unknown": "[dim]?[/] unknown"}
+
+
+def get(url: str, path: str, **params: Any) -> Any:
+    """The JSON that ``GET url + path`` answers; ``Unavailable`` or ``InvalidInput`` with a remedy where it does not."""
+    import httpx2
+
+    from services.errors import InvalidInput, Unavailable
+
+    key = os.environ.get("SIGHTLINE_API_KEY")
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    try:
+        response = httpx2.get(url + path, params={k: v for k, v in params.items() if v is not None}, headers=headers)
+    except httpx2.HTTPError as error:
+        raise Unavailable(
+            f"no answer from {url}: {error}", remedy="start it with `sightline up`, or name its address with --url"
+        ) from error
+    if response.is_error:
+        problem = response.json() if "json" in response.headers.get("content-type", "") else {}
+        raise InvalidInput(problem.get("detail") or f"{url}{path} answered {response.status_code}")
+    return response.json()
+
+
+def kpis(url: Url = DEFAULT_URL, run: Run = "live", as_json: Json = False) -> None:
+    """List every KPI with its current value, target, status and age."""
+    data = get(url, "/api/v1/kpis", run=run)
+    if as_json:
+        print_json(data)
+        return
+    table = Table("KPI", "value", "target", "status", "owner", box=None, header_style="dim")
+    for kpi in data["kpis"]:
+        total = kpi.get("total") or {}
+        value = total.get("value")
+        target = kpi.get("target")
+        table.add_row(
+            kpi["title"],
+            f"{value:,.2f} {kpi['unit']}" if value is not None else "–",
+            f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
+            GLYPHS.get(total.get("status", "unknown"), "unknown"),
+            kpi["owner"],
+        )
+    console.print(table)
+
+
+def cases(
+    process: Annotated[str | None, typer.Option(help="Only this process.")] = None,
+    step: Annotated[str | None, typer.Option(help="Only cases that wait at this step.")] = None,
+    overdue: Annotated[bool, typer.Option(help="Only cases past a due time.")] = False,
+    limit: Annotated[int, typer.Option(help="How many.")] = 20,
+    url: Url = DEFAULT_URL,
+    run: Run = "live",
+    as_json: Json = False,
+) -> None:
+    """List the cases that need attention: overdue, stuck, waiting longest."""
+    data = get(url, "/api/v1/cases", run=run, process=process, step=step, overdue=overdue or None, limit=limit)
+    if as_json:
+        print_json(data)
+        return
+    table = Table("process", "case", "at step", "flags", "attributes", box=None, header_style="dim")
+    for case in data["cases"]:
+        attributes = ", ".join(f"{name}={value}" for name, value in case["attributes"].items())
+        table.add_row(case["process"], case["case"], case["step"] or "–", ", ".join(case["flags"]), attributes)
+    console.print(table)

@@ -1,0 +1,174 @@
+"""A hash table from u64 keys to dense row numbers, every operation over whole arrays.
+
+Open addressing with linear probing; a slot holds the row, the row holds the key. Rows are numbered 0, 1, 2 … in the
+order in which keys first came, whatever the capacity: the same input gives the same rows, here and after a replay.
+20 to 28 bytes per key; finding 1,000 keys costs about 0.1 ms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.rows import Hashes
+
+Rows32 = NDArray[np.int32]
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_LEAST = 64
+_EMPTY = np.int32(-1)
+
+
+class Index:
+    """Which row a key has. At most 2**31 rows."""
+
+    def __init__(self, keys: Hashes | None = None) -> None:
+        """Start empty, or with distinct ``keys`` as rows 0 … (what ``keys()`` gave)."""
+        self._n = 0
+        self._keys = np.empty(_LEAST, np.uint64)
+        self._slots, self._shift = _slots(_LEAST)
+        if keys is not None:
+            self._rebuild(keys)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def keys(self) -> Hashes:
+        """The keys by row: a read-only view, valid until the next change."""
+        view = self._keys[: self._n]
+        view.flags.writeable = False
+        return view
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self._keys.nbytes + self._slots.nbytes
+
+    def find(self, keys: Hashes) -> Rows32:
+        """The row of each key; -1 where it has none."""
+        rows = np.full(keys.size, -1, np.int32)
+        slots, table, stored = self._home(keys), self._slots, self._keys
+        mask = table.size - 1
+        at: NDArray[np.int64] | None = None
+        while True:
+            row = table[slots]
+            hit = (stored[row] == keys) & (row >= 0)
+            if at is None:
+                np.copyto(rows, row, where=hit)
+                go = np.flatnonzero((row >= 0) & ~hit)
+                at = go
+            else:
+                rows[at[hit]] = row[hit]
+                go = np.flatnonzero((row >= 0) & ~hit)
+                at = at[go]
+            if not go.size:
+                return rows
+            keys, slots = keys[go], (slots[go] + 1) & mask
+
+    def upsert(self, keys: Hashes) -> tuple[Rows32, int]:
+        """The row of each key, and how many rows there were before; unknown keys get the next rows.
+
+        A key that stands in ``keys`` several times gets one row.
+        """
+        before = self._n
+        rows = self.find(keys)
+        missing = np.flatnonzero(rows < 0)
+        if missing.size:
+            rows[missing] = self._insert(keys[missing])
+        return rows, before
+
+    def keep(self, kept: NDArray[np.bool_]) -> Rows32:
+        """Remove the rows where ``kept`` is false; the others close ranks.
+
+        Returns each old row's new row (-1: removed), with one more element, -1, so that -1 maps to itself.
+        """
+        moved = np.full(self._n + 1, -1, np.int32)
+        moved[:-1][kept] = np.arange(np.count_nonzero(kept), dtype=np.int32)
+        self._rebuild(self._keys[: self._n][kept])
+        return moved
+
+    def _home(self, keys: Hashes) -> NDArray[np.int64]:
+        spread: NDArray[np.uint64] = (keys * _SPREAD) >> self._shift
+        return spread.view(np.int64)
+
+    def _insert(self, keys: Hashes) -> Rows32:
+        """Rows for keys that are not in the table.
+
+        Each claims the empty slot it meets with a provisional row; the first of several claimants wins, the others
+        see whether the winner is their own key or probe on. Then winners are numbered in the order they came.
+        """
+        self._reserve(self._n + keys.size)
+        table, stored, base = self._slots, self._keys, self._n
+        mask = table.size - 1
+        stored[base : base + keys.size] = keys
+        owner = np.empty(keys.size, np.int32)
+        claimed = np.empty(keys.size, np.int64)
+        at = np.arange(keys.size)
+        slots = self._home(keys)
+        while at.size:
+            empty = np.flatnonzero(table[slots] < 0)
+            claims = empty[::-1]  # of repeated indices numpy keeps the last write: the first claimant
+            table[slots[claims]] = at[claims] + base
+            row = table[slots]
+            same = stored[row] == keys[at]
+            owner[at[same]] = row[same]
+            claimed[at[same]] = slots[same]
+            go = ~same
+            at, slots = at[go], (slots[go] + 1) & mask
+        won = owner == np.arange(base, base + keys.size)
+        winners = np.flatnonzero(won)
+        number = np.full(keys.size, -1, np.int32)
+        number[winners] = np.arange(base, base + winners.size, dtype=np.int32)
+        table[claimed[winners]] = number[winners]
+        stored[base : base + winners.size] = keys[winners]
+        self._n = base + winners.size
+        return number[owner - base]
+
+    def _reserve(self, rows: int) -> None:
+        if rows > self._keys.size:
+            grown = np.empty(max(rows, self._keys.size * 3 // 2), np.uint64)
+            grown[: self._n] = self._keys[: self._n]
+            self._keys = grown
+        if 2 * rows > self._slots.size:
+            self._slots, self._shift = _slots(rows)
+            self._place()
+
+    def _rebuild(self, keys: Hashes) -> None:
+        self._n = keys.size
+        self._keys = np.empty(max(_LEAST, keys.size + keys.size // 8), np.uint64)
+        self._keys[: keys.size] = keys
+        self._slots, self._shift = _slots(keys.size)
+        self._place()
+
+    def _place(self) -> None:
+        """Put every row into the empty slots; keys are distinct, so a claimant only loses to another key."""
+        table = self._slots
+        mask = table.size - 1
+        rows = np.arange(self._n, dtype=np.int32)
+        slots = self._home(self._keys[: self._n])
+        while rows.size:
+            empty = np.flatnonzero(table[slots] < 0)
+            table[slots[empty]] = rows[empty]
+            go = table[slots] != rows
+            rows, slots = rows[go], (slots[go] + 1) & mask
+
+
+def _slots(rows: int) -> tuple[Rows32, np.uint64]:
+    """Empty slots for ``rows`` rows at a load of at most 1/2, and the shift that hashes into them."""
+    bits = max(_LEAST * 2, 2 * rows + 2).bit_length()
+    return np.full(1 << bits, _EMPTY), np.uint64(64 - bits)
+
+
+def pair(high: NDArray[Any], low: NDArray[Any], bits: int) -> Hashes:
+    """Two non-negative integers as one key, ``low`` in the lowest ``bits``; distinct pairs give distinct keys."""
+    key: Hashes = (high.astype(np.uint64) << np.uint64(bits)) | low.astype(np.uint64)
+    return key
+
+
+def unpair(keys: Hashes, bits: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The inverse of ``pair``."""
+    high = (keys >> np.uint64(bits)).view(np.int64)
+    low = (keys & np.uint64((1 << bits) - 1)).view(np.int64)
+    return high, low

@@ -2,10 +2,12 @@
 
     SightlineError
     ├── InvalidInput      somebody's input is wrong: names the field, the value and the remedy
+    │   ├── Unsupported     a form of input that is not understood
     │   └── CatalogueError  the catalogue does not lint; carries its problems
     ├── NotFound          what was asked for does not exist
     ├── Conflict          it exists already, or is in use by another
     ├── Refused           not allowed here, or not with this key
+    │   └── Unauthenticated   nobody knows who is asking
     ├── TooLarge          a bounded size was exceeded
     └── Unavailable       a part of the system cannot be reached or is not ready
         └── LogGap        the log no longer has what a state needs next
@@ -38,6 +40,12 @@ class InvalidInput(SightlineError):
     code = "invalid-input"
 
 
+class Unsupported(InvalidInput):
+    """A media type or encoding that is not understood."""
+
+    code = "unsupported-media-type"
+
+
 class NotFound(SightlineError):
     """Nothing is known by that name."""
 
@@ -54,6 +62,12 @@ class Refused(SightlineError):
     """Not allowed."""
 
     code = "refused"
+
+
+class Unauthenticated(Refused):
+    """No key, or none that is known."""
+
+    code = "unauthenticated"
 
 
 class TooLarge(SightlineError):

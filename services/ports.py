@@ -12,6 +12,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from services.domain.facts import CaseFacts, ClosedWindow, ClosedWindows, DeadLetter, KpiValues, Scope
+from services.domain.stored import (
+    ApiKey,
+    CaseCounts,
+    CaseQuery,
+    Page,
+    RunRecord,
+    StoredCase,
+    StoredDeadLetter,
+)
+
 
 class Clock(Protocol):
     """The only source of the present. Nothing that decides numbers reads it: the intake stamps frames with it."""
@@ -194,4 +205,133 @@ class LocalLog(Log, Protocol):
 
     def release(self, owner: str) -> Future[None]:
         """Forget all that ``owner`` (a protector or a group) needs; its committed offsets go too."""
+
+
+class Runs(Protocol):
+    """Which runs there are."""
+
+    async def begin(self, run: RunRecord) -> None:
+        """A run's new attempt; replaces what was said of it before. An older attempt changes nothing."""
+        ...
+
+    async def end(self, tenant: str, run: str, attempt: int, ended: int, report: Mapping[str, object]) -> None:
+        """That attempt is complete; nothing where another attempt has begun."""
+        ...
+
+    async def get(self, tenant: str, run: str) -> RunRecord | None:
+        """One run."""
+        ...
+
+    async def list(self, tenant: str) -> Sequence[RunRecord]:
+        """All runs, latest first."""
+        ...
+
+    async def keep_final(self, values: Sequence[KpiValues]) -> None:
+        """Keep the last keyframe of each judge partition of a completed run (idempotent; newer attempts win)."""
+        ...
+
+    async def finals(self) -> Sequence[KpiValues]:
+        """What ``keep_final`` kept, of every run."""
+        ...
+
+
+class History(Protocol):
+    """Closed windows with their mergeable state, by (tenant, run, KPI, its version, scope, start)."""
+
+    async def record(self, closed: Sequence[ClosedWindows]) -> int:
+        """Keep them all, in one transaction; returns how many rows were new or newer.
+
+        Idempotent: a window replaces a kept one only with a greater (attempt, version). A record that says
+        ``begin`` voids the windows of the run's earlier attempts first.
+        """
+        ...
+
+    async def windows(
+        self,
+        tenant: str,
+        run: str,
+        kpi: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        scope: Scope | None = None,
+        version: str | None = None,
+    ) -> Sequence[ClosedWindow]:
+        """The windows of a KPI that start in [start, end) at scopes that contain ``scope``, by start, then scope.
+
+        None leaves a bound out.
+        """
+        ...
+
+
+class Cases(Protocol):
+    """The projection of notable cases that one can ask for; it lags the engine by a few seconds."""
+
+    async def replace(self, facts: Sequence[CaseFacts]) -> None:
+        """For each (tenant, run, partition, process), in order: what is said replaces all that was said before,
+        unless that came from a later attempt.
+        """
+        ...
+
+    async def void(self, tenant: str, run: str, attempt: int) -> None:
+        """Forget what attempts before ``attempt`` said of the run."""
+        ...
+
+    async def find(
+        self, tenant: str, run: str, query: CaseQuery, *, limit: int, cursor: str | None = None
+    ) -> Page[StoredCase]:
+        """The most urgent first: by earliest unmet due time (without one: last), then process and case.
+
+        Raises ``InvalidInput`` for a cursor that none of these pages gave.
+        """
+        ...
+
+    async def get(self, tenant: str, run: str, process: str, case: str) -> StoredCase | None:
+        """One case, if it is a notable one."""
+        ...
+
+    async def counts(self, tenant: str, run: str) -> Sequence[CaseCounts]:
+        """Per process, summed over partitions, by name."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """What was refused, until it is replayed or forgotten."""
+
+    async def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep them; one that is known by id changes nothing."""
+        ...
+
+    async def find(
+        self, tenant: str, *, limit: int, cursor: str | None = None, code: str | None = None
+    ) -> Page[StoredDeadLetter]:
+        """Latest first, those with ``code`` where given."""
+        ...
+
+    async def get(self, tenant: str, letter: str) -> StoredDeadLetter | None:
+        """One, by id."""
+        ...
+
+    async def replayed(self, tenant: str, letter: str, at: int) -> None:
+        """It was posted again and accepted."""
+        ...
+
+    async def count(self, tenant: str) -> int:
+        """How many were not replayed."""
+        ...
+
+
+class ApiKeys(Protocol):
+    """API keys, as hashes."""
+
+    async def add(self, key: ApiKey) -> None:
+        """Keep a new one."""
+        ...
+
+    async def list(self, tenant: str) -> Sequence[ApiKey]:
+        """All, revoked ones too, oldest first."""
+        ...
+
+    async def revoke(self, tenant: str, key: str, at: int) -> None:
+        """It is refused from now on; ``NotFound`` where there is none."""
         ...

@@ -1,0 +1,244 @@
+"""The live view: the latest value of every KPI at every scope, as the ``kpis`` topic tells it.
+
+It starts about 20 seconds before the topic's end (a keyframe comes at least every 10 s of engine time) and follows.
+Nothing in it is durable: whoever restarts reads the last seconds again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from services.domain.facts import KpiValue, KpiValues, Scope, SourceFreshness
+from services.ports import Log, Record
+from services.records import decode
+
+LOOK_BACK_MS = 20_000
+
+RunKey = tuple[str, str]
+"""(tenant, run)."""
+
+ValueKey = tuple[str, tuple[tuple[str, str], ...]]
+"""(KPI, scope as sorted pairs)."""
+
+
+def value_key(kpi: str, scope: Scope) -> ValueKey:
+    """What a value is filed under."""
+    return kpi, tuple(sorted(scope.items()))
+
+
+@dataclass(slots=True)
+class PartitionView:
+    """What one judge partition has said of a run."""
+
+    position: int = -1
+    time: int = 0
+    watermark: int = 0
+    complete: bool = False
+    values: dict[ValueKey, KpiValue] = field(default_factory=dict)
+    sources: Mapping[str, SourceFreshness] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunView:
+    """All that is known of one (tenant, run) now; times are epoch ms."""
+
+    tenant: str
+    run: str
+    attempt: int = -1
+    digest: str = ""
+    partitions: dict[int, PartitionView] = field(default_factory=dict)
+
+    @property
+    def time(self) -> int:
+        """Engine time: the furthest that any judge partition has told."""
+        return max((part.time for part in self.partitions.values()), default=0)
+
+    @property
+    def watermark(self) -> int:
+        """Up to where event time is complete: the minimum over judge partitions."""
+        return min((part.watermark for part in self.partitions.values()), default=0)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run has ended in every judge partition that speaks."""
+        return bool(self.partitions) and all(part.complete for part in self.partitions.values())
+
+    @property
+    def sources(self) -> list[SourceFreshness]:
+        """Each source, as the judge partition that heard most of it says, by name."""
+        best: dict[str, SourceFreshness] = {}
+        for part in self.partitions.values():
+            for name, source in part.sources.items():
+                if name not in best or source.events >= best[name].events:
+                    best[name] = source
+        return [best[name] for name in sorted(best)]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Totals of the run; every judge partition hears of all, so the most advanced one is right."""
+        totals: dict[str, int] = {}
+        for part in self.partitions.values():
+            for name, count in part.counters.items():
+                totals[name] = max(count, totals.get(name, 0))
+        return totals
+
+    def get(self, key: ValueKey) -> KpiValue | None:
+        """The value filed under ``key``."""
+        for part in self.partitions.values():
+            if (value := part.values.get(key)) is not None:
+                return value
+        return None
+
+    def values(self) -> Iterator[tuple[ValueKey, KpiValue, PartitionView]]:
+        """Every value with the judge partition that told it."""
+        for part in self.partitions.values():
+            for key, value in part.values.items():
+                yield key, value, part
+
+
+class Changes:
+    """What has changed since it was last taken, coalesced: a key that changed five times is told once."""
+
+    def __init__(self) -> None:
+        self._pending: dict[RunKey, set[ValueKey]] = {}
+        self._news = asyncio.Event()
+
+    def note(self, run: RunKey, keys: Iterable[ValueKey]) -> None:
+        """Called by the live view."""
+        self._pending.setdefault(run, set()).update(keys)
+        self._news.set()
+
+    async def wait(self) -> None:
+        """Until there is something to take."""
+        await self._news.wait()
+
+    def take(self) -> dict[RunKey, set[ValueKey]]:
+        """Per run the keys whose value changed or went; a run with none has only moved on in time."""
+        taken, self._pending = self._pending, {}
+        self._news.clear()
+        return taken
+
+
+class LiveView:
+    """Follows the ``kpis`` topic; ``run`` is the task that does, everything else reads."""
+
+    def __init__(self, log: Log, topic: str) -> None:
+        self._log = log
+        self._topic = topic
+        self._runs: dict[RunKey, RunView] = {}
+        self._subscribers: list[Changes] = []
+        self._waiting: dict[int, int] | None = None
+        self.unreadable = 0
+
+    async def run(self) -> None:
+        """Read for ever; returns only by cancellation."""
+        offsets = await self._offsets()
+        async for records in self._log.read(self._topic, offsets, follow=True):
+            for record in records:
+                self._take(record)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every judge partition that had spoken before the start was heard up to a keyframe."""
+        return self._waiting is not None and not self._waiting
+
+    @property
+    def waiting(self) -> list[int] | None:
+        """Judge partitions that are still being read; None before the topic was looked at."""
+        return None if self._waiting is None else sorted(self._waiting)
+
+    def runs(self, tenant: str) -> list[RunView]:
+        """The runs of a tenant that spoke, by name."""
+        return [self._runs[key] for key in sorted(self._runs) if key[0] == tenant]
+
+    def get(self, tenant: str, run: str) -> RunView:
+        """One run; an empty view where it never spoke."""
+        return self._runs.get((tenant, run)) or RunView(tenant, run)
+
+    def all(self) -> list[RunView]:
+        """Every run of every tenant."""
+        return list(self._runs.values())
+
+    def subscribe(self) -> Changes:
+        """Be told what changes; ``unsubscribe`` when done."""
+        changes = Changes()
+        self._subscribers.append(changes)
+        return changes
+
+    def unsubscribe(self, changes: Changes) -> None:
+        """No more."""
+        self._subscribers.remove(changes)
+
+    def apply(self, told: KpiValues) -> None:
+        """Take one record. What is older than what is known (attempt, position) changes nothing."""
+        key = (told.tenant, told.run)
+        run = self._runs.get(key)
+        changed: set[ValueKey] = set()
+        if run is None or told.attempt > run.attempt:
+            changed.update(() if run is None else (each for each, _, _ in run.values()))
+            run = self._runs[key] = RunView(*key, told.attempt, told.digest)
+        part = run.partitions.setdefault(told.partition, PartitionView())
+        if told.attempt < run.attempt or told.position < part.position:
+            return
+        run.digest = told.digest
+        changed |= _merge(part, told)
+        for subscriber in self._subscribers:
+            subscriber.note(key, changed)
+
+    async def _offsets(self) -> dict[int, int]:
+        ends = await self._log.ends(self._topic)
+        offsets, waiting = {}, {}
+        for partition, (first, end) in ends.items():
+            offsets[partition] = end
+            if end > first:
+                waiting[partition] = end
+                offsets[partition] = await self._look_back(partition, end)
+        self._waiting = waiting
+        return offsets
+
+    async def _look_back(self, partition: int, end: int) -> int:
+        async for records in self._log.read(self._topic, {partition: end - 1}, follow=False):
+            for record in records:
+                since = record.timestamp - LOOK_BACK_MS
+                return min(end - 1, await self._log.offset_at(self._topic, partition, since))
+        return end
+
+    def _take(self, record: Record) -> None:
+        keyframe = False
+        if record.value is not None:
+            try:
+                told = decode(KpiValues, record.value)
+            except msgspec.DecodeError:
+                self.unreadable += 1
+            else:
+                self.apply(told)
+                keyframe = told.keyframe
+        if self._waiting and (end := self._waiting.get(record.partition)) and (keyframe or record.offset >= end - 1):
+            del self._waiting[record.partition]
+
+
+def _merge(part: PartitionView, told: KpiValues) -> set[ValueKey]:
+    """Bring a partition up to date; returns the keys whose value is another one than before, or gone."""
+    fresh = {value_key(value.kpi, value.scope): value for value in told.values}
+    gone = {value_key(kpi, scope) for kpi, scope in told.removed}
+    if told.keyframe:
+        gone |= part.values.keys() - fresh.keys()
+    changed = {key for key, value in fresh.items() if part.values.get(key) != value}
+    for key in gone & part.values.keys():
+        del part.values[key]
+        changed.add(key)
+    part.values.update(fresh)
+    part.position, part.time, part.watermark, part.complete = (
+        told.position,
+        told.time,
+        told.watermark,
+        told.complete,
+    )
+    part.sources = {source.source: source for source in told.sources} or part.sources
+    part.counters = told.counters or part.counters
+    return changed

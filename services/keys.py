@@ -58,7 +58,9 @@ class Keyring:
         """A new key and its text, which nobody can ask for again."""
         granted = _scopes(scopes)
         if not name.strip():
-            raise InvalidInput("a key needs a name", field="name", value=name, remedy="say who or what will use it")
+            raise InvalidInput(
+                "a key needs a name", field="name", value=name, remedy="say who or what will use it"
+            )
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         text = f"sl_{key_id}_{secret}"
         key = ApiKey(key_id, self._tenant, name, _hash(text), granted, self._clock.now(), None)
@@ -132,8 +134,13 @@ def _scopes(scopes: Sequence[str]) -> tuple[str, ...]:
     for scope in scopes:
         if scope not in known:
             raise InvalidInput(
-                f"there is no scope {scope!r}", field="scopes", value=scope, remedy=f"use some of: {', '.join(known)}"
+                f"there is no scope {scope!r}",
+                field="scopes",
+                value=scope,
+                remedy=f"use some of: {', '.join(known)}",
             )
     if not scopes:
-        raise InvalidInput("a key needs a scope", field="scopes", value=[], remedy=f"use some of: {', '.join(known)}")
+        raise InvalidInput(
+            "a key needs a scope", field="scopes", value=[], remedy=f"use some of: {', '.join(known)}"
+        )
     return tuple(sorted(set(scopes)))

@@ -218,7 +218,11 @@ class LiveView:
             else:
                 self.apply(told)
                 keyframe = told.keyframe
-        if self._waiting and (end := self._waiting.get(record.partition)) and (keyframe or record.offset >= end - 1):
+        if (
+            self._waiting
+            and (end := self._waiting.get(record.partition))
+            and (keyframe or record.offset >= end - 1)
+        ):
             del self._waiting[record.partition]
 
 

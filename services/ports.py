@@ -205,6 +205,7 @@ class LocalLog(Log, Protocol):
 
     def release(self, owner: str) -> Future[None]:
         """Forget all that ``owner`` (a protector or a group) needs; its committed offsets go too."""
+        ...
 
 
 class Runs(Protocol):
@@ -214,7 +215,9 @@ class Runs(Protocol):
         """A run's new attempt; replaces what was said of it before. An older attempt changes nothing."""
         ...
 
-    async def end(self, tenant: str, run: str, attempt: int, ended: int, report: Mapping[str, object]) -> None:
+    async def end(
+        self, tenant: str, run: str, attempt: int, ended: int, report: Mapping[str, object]
+    ) -> None:
         """That attempt is complete; nothing where another attempt has begun."""
         ...
 

@@ -26,7 +26,8 @@ def test_hashes_follow_from_strings_and_numbers() -> None:
     numbers = rows.hash("n").tolist()
     assert numbers[0] == numbers[3] != numbers[2]
     assert numbers[1] == 0
-    assert strings.hashes()[strings.code("c")] == hash64(b"c")
+    later = strings.code("c")
+    assert strings.hashes()[later] == hash64(b"c")
 
 
 def test_taking_rows_keeps_all_columns() -> None:

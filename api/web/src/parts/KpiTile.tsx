@@ -1,0 +1,45 @@
+/** One KPI: value against its target, status, age and its course. Its place never changes. */
+import type { Kpi } from "../api/types";
+import { STATUS, age, number, reason, target, unit } from "../text/format";
+import { connection, history, time, total } from "../state/board";
+import { go, view } from "../state/url";
+import { Sparkline } from "./Sparkline";
+
+export function KpiTile({ kpi }: { kpi: Kpi }) {
+  const value = total(kpi.name);
+  const status = value?.status ?? "unknown";
+  const open = view.value.kpi === kpi.name;
+  const stale = connection.value === "lost" || value?.reason === "stale";
+  const word = kpi.target === null && status === "unknown" ? "no target" : STATUS[status].word;
+  return (
+    <button
+      type="button"
+      class={`tile ${status} ${stale ? "stale" : ""}`}
+      aria-pressed={open}
+      title={kpi.description}
+      data-kpi={kpi.name}
+      onClick={() => go({ kpi: open ? null : kpi.name })}
+    >
+      <span class="title">{kpi.title}</span>
+      <span class="value number">
+        {number(value?.value ?? null)}
+        <small>{unit(kpi.unit)}</small>
+      </span>
+      <Sparkline
+        points={history.value.get(kpi.name) ?? []}
+        target={kpi.target?.value ?? null}
+        label={`Course of ${kpi.title}`}
+      />
+      <span class="row">
+        <span class={`status ${status}`} title={value && reason(value.reason)}>
+          <span aria-hidden="true">{STATUS[status].glyph}</span> {word}
+        </span>
+        <span class="quiet number">{target(kpi.target, kpi.unit)}</span>
+      </span>
+      <span class="row quiet">
+        <span>{kpi.owner}</span>
+        <span class="number">{value ? age(Math.max(0, time.value - value.as_of)) : "no data"}</span>
+      </span>
+    </button>
+  );
+}

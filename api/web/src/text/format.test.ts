@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { age, number, scope, target } from "./format";
+
+test("a value keeps as many digits as help, and an unknown one is a dash", () => {
+  expect([1234567, 1234.56, 12.345, 1.2345, 0.04219, null].map(number)).toEqual([
+    "1,234,567", "1,234.6", "12.3", "1.23", "0.042", "–",
+  ]);
+});
+
+test("an age is told in one unit", () => {
+  expect([0, 45_000, 720_000, 3 * 3_600_000, 5 * 86_400_000].map(age)).toEqual(["now", "45 s", "12 min", "3 h", "5 d"]);
+});
+
+test("a target names its side and unit, and its absence", () => {
+  expect(target({ value: 95, band: 2, direction: "at_least" }, "percent")).toBe("target ≥ 95 %");
+  expect(target(null, "percent")).toBe("no target");
+});
+
+test("a scope reads as words, and a dimension without a value is seen", () => {
+  expect(scope({})).toBe("total");
+  expect(scope({ site: "Hamburg", carrier: "" })).toBe("site Hamburg · carrier (none)");
+});

@@ -1,0 +1,65 @@
+/** How numbers, ages and scopes read on the page. Times are epoch milliseconds, UTC. */
+import type { Direction, Scope, Status, Target } from "../api/types";
+
+const ABSENT = "–";
+
+/** A value with as many digits as help: 1,234,567 · 1,234.5 · 12.3 · 0.042. */
+export function number(value: number | null): string {
+  if (value === null) return ABSENT;
+  const size = Math.abs(value);
+  const digits = Number.isInteger(value) || size >= 10_000 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  return value.toLocaleString("en", { maximumFractionDigits: digits });
+}
+
+const SYMBOLS: Record<string, string> = { percent: "%", EUR: "€", USD: "$", BRL: "R$" };
+
+/** The unit as it stands behind a value. */
+export function unit(name: string): string {
+  return SYMBOLS[name] ?? name;
+}
+
+/** How long ago, in one unit: "now", "45 s", "12 min", "3 h", "5 d". */
+export function age(ms: number): string {
+  if (ms < 1500) return "now";
+  if (ms < 90_000) return `${Math.round(ms / 1000)} s`;
+  if (ms < 90 * 60_000) return `${Math.round(ms / 60_000)} min`;
+  if (ms < 48 * 3_600_000) return `${Math.round(ms / 3_600_000)} h`;
+  return `${Math.round(ms / 86_400_000)} d`;
+}
+
+/** Status as glyph and word, so that colour is never alone. */
+export const STATUS: Record<Status, { glyph: string; word: string }> = {
+  on_plan: { glyph: "●", word: "on plan" },
+  watch: { glyph: "▲", word: "watch" },
+  off_plan: { glyph: "■", word: "off plan" },
+  unknown: { glyph: "?", word: "unknown" },
+};
+
+const SIDES: Record<Direction, string> = { at_least: "≥", at_most: "≤", between: "≈" };
+
+/** "target ≥ 95 %"; "no target" where there is none. */
+export function target(of: Target | null, unitName: string): string {
+  return of === null ? "no target" : `target ${SIDES[of.direction]} ${number(of.value)} ${unit(unitName)}`;
+}
+
+/** "site Hamburg · carrier Northway"; "total" for the empty scope. */
+export function scope(of: Scope): string {
+  const parts = Object.entries(of).map(([name, value]) => `${name} ${value || "(none)"}`);
+  return parts.length === 0 ? "total" : parts.join(" · ");
+}
+
+/** A moment in the reader's own time zone, to the minute. */
+export function moment(at: number | null): string {
+  if (at === null) return ABSENT;
+  return new Date(at).toLocaleString("en-GB", {
+    day: "2-digit",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+}
+
+/** A reason code as words. */
+export function reason(code: string): string {
+  return code.replaceAll("_", " ");
+}

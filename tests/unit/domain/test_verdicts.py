@@ -1,0 +1,84 @@
+"""Verdicts: tables of what is said of a value, and that the form for many agrees with the form for one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.domain.catalogue import Direction, Target
+from services.domain.facts import Reason, Status
+from services.domain.verdicts import judge, judge_many
+
+AT_LEAST = Target(95, 2, Direction.AT_LEAST)
+AT_MOST = Target(10, 5, Direction.AT_MOST)
+BETWEEN = Target(20, 3, Direction.BETWEEN)
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "status", "reason", "gap"),
+    [
+        (AT_LEAST, 97.0, Status.ON_PLAN, Reason.WITHIN_TARGET, 2.0),
+        (AT_LEAST, 95.0, Status.ON_PLAN, Reason.WITHIN_TARGET, 0.0),
+        (AT_LEAST, 93.0, Status.WATCH, Reason.WITHIN_BAND, -2.0),
+        (AT_LEAST, 92.5, Status.OFF_PLAN, Reason.BEYOND_BAND, -2.5),
+        (AT_MOST, 3.0, Status.ON_PLAN, Reason.WITHIN_TARGET, -7.0),
+        (AT_MOST, 15.0, Status.WATCH, Reason.WITHIN_BAND, 5.0),
+        (AT_MOST, 15.5, Status.OFF_PLAN, Reason.BEYOND_BAND, 5.5),
+        (BETWEEN, 17.0, Status.ON_PLAN, Reason.WITHIN_TARGET, -3.0),
+        (BETWEEN, 26.0, Status.WATCH, Reason.WITHIN_BAND, 6.0),
+        (BETWEEN, 13.5, Status.OFF_PLAN, Reason.BEYOND_BAND, -6.5),
+        (None, 3.0, Status.ON_PLAN, Reason.NO_TARGET, None),
+    ],
+)
+def test_a_known_value_is_held_against_its_target(
+    target: Target | None, value: float, status: Status, reason: Reason, gap: float | None
+) -> None:
+    """On the good side it is on plan, within the band to be watched, beyond it off plan; edges belong inside."""
+    assert judge(target, value, 30, 20) == (status, reason, gap)
+
+
+@pytest.mark.parametrize(
+    ("value", "samples", "stale", "reason"),
+    [
+        (None, 0, False, Reason.NO_DATA),
+        (97.0, 19, False, Reason.TOO_FEW_SAMPLES),
+        (None, 19, False, Reason.TOO_FEW_SAMPLES),
+        (None, 20, False, Reason.DIVISION_BY_ZERO),
+        (97.0, 20, True, Reason.STALE),
+        (None, 0, True, Reason.STALE),
+    ],
+)
+def test_what_cannot_be_known_is_said_to_be_unknown(
+    value: float | None, samples: int, *, stale: bool, reason: Reason
+) -> None:
+    """Silence, no data, too few samples and a division by zero are unknown, whatever the number says."""
+    verdict = judge(AT_LEAST, value, samples, 20, stale=stale)
+    assert verdict[:2] == (Status.UNKNOWN, reason)
+
+
+numbers = st.one_of(st.none(), st.floats(-1e6, 1e6), st.sampled_from([93.0, 95.0, 10.0, 15.0, 17.0, 26.0]))
+targets = st.one_of(
+    st.none(),
+    st.sampled_from([AT_LEAST, AT_MOST, BETWEEN]),
+    st.builds(Target, st.floats(-1e3, 1e3), st.floats(0, 100), st.sampled_from(Direction)),
+)
+
+
+@given(targets, st.lists(st.tuples(numbers, st.integers(0, 40))), st.integers(0, 30), stale=st.booleans())
+def test_many_values_are_judged_as_each(
+    target: Target | None, cases: list[tuple[float | None, int]], minimum: int, *, stale: bool
+) -> None:
+    """The vectorised form agrees with the single one."""
+    values = np.array([np.nan if value is None else value for value, _ in cases], np.float64)
+    samples = np.array([n for _, n in cases], np.int64)
+    expected = [judge(target, value, n, minimum, stale=stale) for value, n in cases]
+    assert judge_many(target, values, samples, minimum, stale=stale) == expected
+
+
+@given(st.sampled_from([AT_LEAST, AT_MOST]), st.floats(-200, 200), st.floats(0, 50))
+def test_a_worse_value_is_never_judged_better(target: Target, value: float, step: float) -> None:
+    """Moving to the bad side never improves the status."""
+    rank = [Status.ON_PLAN, Status.WATCH, Status.OFF_PLAN]
+    worse = value - step if target.direction is Direction.AT_LEAST else value + step
+    before, after = (rank.index(judge(target, each, 1, 1).status) for each in (value, worse))
+    assert before <= after

@@ -100,7 +100,9 @@ def judge_many(
     for mask, reason in reversed(doubts):
         reasons[mask] = _REASONS.index(reason)
     words = [(_WORDS[reason], reason) for reason in _REASONS]
-    return [Verdict(words[code][0], words[code][1], gap) for code, gap in zip(reasons.tolist(), gaps, strict=True)]
+    return [
+        Verdict(words[code][0], words[code][1], gap) for code, gap in zip(reasons.tolist(), gaps, strict=True)
+    ]
 
 
 _REASONS = list(Reason)

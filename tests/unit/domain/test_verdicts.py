@@ -64,7 +64,12 @@ targets = st.one_of(
 )
 
 
-@given(targets, st.lists(st.tuples(numbers, st.integers(0, 40))), st.integers(0, 30), stale=st.booleans())
+@given(
+    target=targets,
+    cases=st.lists(st.tuples(numbers, st.integers(0, 40))),
+    minimum=st.integers(0, 30),
+    stale=st.booleans(),
+)
 def test_many_values_are_judged_as_each(
     target: Target | None, cases: list[tuple[float | None, int]], minimum: int, *, stale: bool
 ) -> None:

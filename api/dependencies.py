@@ -1,0 +1,142 @@
+"""What the routes work with: one dataclass, passed in; nothing here is global."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from services.domain.catalogue import Catalogue
+from services.keys import Grant, Keyring, KeyScope
+from services.live import LiveView
+from services.ports import Cases, Clock, DeadLetters, History, Runs
+
+WEB = Path(__file__).parent / "web" / "dist"
+
+
+class Rejection(Protocol):
+    """One event that was refused: its place in the request, and why."""
+
+    index: int
+    id: str | None
+    field: str | None
+    value: str | None
+    code: str
+    message: str
+
+
+class Receipt(Protocol):
+    """What became of a request's events."""
+
+    @property
+    def accepted(self) -> int:
+        """How many the log has acknowledged."""
+        ...
+
+    @property
+    def rejected(self) -> Sequence[Any]:
+        """Those refused, in order; each a ``Rejection``."""
+        ...
+
+
+class EventIntake(Protocol):
+    """The use case behind ``POST /api/v1/events``."""
+
+    async def accept(
+        self, body: bytes, content_type: str, headers: Mapping[str, str], *, tenant: str
+    ) -> Receipt:
+        """Validate, frame, append; returns once the log has acknowledged.
+
+        Raises ``Unsupported`` for a content type, ``InvalidInput`` for a body that cannot be read, ``TooLarge``,
+        ``Unavailable``.
+        """
+        ...
+
+
+class Catalogues(Protocol):
+    """Which catalogue a run is read with."""
+
+    async def of(self, tenant: str, run: str) -> Catalogue:
+        """The run's; ``NotFound`` where there is no such run."""
+        ...
+
+
+class Timelines(Protocol):
+    """The life of one case, as its events in the log tell it."""
+
+    async def of(self, tenant: str, run: str, process: str, case: str) -> Any:
+        """Its events in order of event time; ``NotFound`` where there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the system as ``/readyz?verbose`` names it. ``progress`` is 0 to 1 while it recovers."""
+
+    name: str
+    ready: bool
+    detail: str = ""
+    progress: float | None = None
+
+
+PartCheck = Callable[[], Awaitable[Sequence[Part]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """Figures of other parts for ``/metrics``: name in ``api.metrics.METRICS`` → label values → figure."""
+
+    read: Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]] = dict
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Everything that the HTTP API needs, built by the composition root.
+
+    ``parts`` are asked by readyz; ``hosts`` are the Host names answered to besides loopback's while no key
+    exists (the address bound).
+    """
+
+    tenant: str
+    clock: Clock
+    intake: EventIntake
+    live: LiveView
+    catalogues: Catalogues
+    history: History
+    cases: Cases
+    dead_letters: DeadLetters
+    runs: Runs
+    keyring: Keyring
+    timelines: Timelines
+    parts: Sequence[PartCheck] = ()
+    gauges: Gauges = field(default_factory=Gauges)
+    hosts: Sequence[str] = ()
+    max_body_bytes: int = 16 << 20
+    stream_interval_ms: int = 250
+    web: Path = WEB
+
+
+def dependencies(request: Request) -> Dependencies:
+    """The dependencies of the app that answers ``request``."""
+    deps: Dependencies = request.app.state.deps
+    return deps
+
+
+Deps = Annotated[Dependencies, Depends(dependencies)]
+
+
+def _granted(scope: KeyScope) -> Callable[[Request], Grant]:
+    def granted(request: Request) -> Grant:
+        grant: Grant = request.scope["sightline.grant"]
+        grant.require(scope)
+        return grant
+
+    return granted
+
+
+Reader = Annotated[Grant, Depends(_granted(KeyScope.READ))]
+Writer = Annotated[Grant, Depends(_granted(KeyScope.WRITE))]
+Admin = Annotated[Grant, Depends(_granted(KeyScope.ADMIN))]

@@ -1,0 +1,75 @@
+"""``/api/v1/kpis``: what every number is, and what it is now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.dependencies import Deps, Reader
+from api.present import LIVE, Scopes, state
+from api.shapes import KpisShape, answer
+from services.errors import InvalidInput, NotFound
+
+router = APIRouter(prefix="/api/v1", tags=["kpis"])
+
+Run = Annotated[str, Query(description="`live`, or the name of an import", examples=[LIVE])]
+ScopesParam = Annotated[
+    Scopes,
+    Query(description="`total`: only totals; `single`: also each single dimension; `all`: every combination"),
+]
+ScopeParam = Annotated[
+    list[str] | None,
+    Query(description="a dimension and its value, `site:W01`; repeat it for more", examples=[["site:W01"]]),
+]
+
+
+def parse_scope(pairs: list[str] | None) -> dict[str, str]:
+    """``["site:W01"]`` → ``{"site": "W01"}``; raises ``InvalidInput``."""
+    scope: dict[str, str] = {}
+    for pair in pairs or ():
+        dimension, colon, value = pair.partition(":")
+        if not (dimension and colon):
+            raise InvalidInput(
+                f"{pair!r} is no scope",
+                field="scope",
+                value=pair,
+                remedy="write dimension:value, as in site:W01",
+            )
+        scope[dimension] = value
+    return scope
+
+
+@router.get("/kpis", operation_id="listKpis", responses={200: {"model": KpisShape}})
+async def list_kpis(
+    deps: Deps, grant: Reader, run: Run = LIVE, scopes: ScopesParam = Scopes.TOTAL
+) -> Response:
+    """Every KPI of a run: its definition and its current values with window, status, reason, samples and age."""
+    catalogue = await deps.catalogues.of(grant.tenant, run)
+    view = deps.live.get(grant.tenant, run)
+    return answer(state(view, catalogue, scopes, now=deps.clock.now(), ready=deps.live.ready))
+
+
+@router.get("/kpis/{name}", operation_id="getKpi", responses={200: {"model": KpisShape}})
+async def get_kpi(
+    deps: Deps,
+    grant: Reader,
+    name: str,
+    *,
+    run: Run = LIVE,
+    scopes: ScopesParam = Scopes.ALL,
+    scope: ScopeParam = None,
+) -> Response:
+    """One KPI at every scope, or at those that contain ``scope``."""
+    catalogue = await deps.catalogues.of(grant.tenant, run)
+    if name not in catalogue.kpis:
+        raise NotFound(
+            f"no KPI is called {name!r}", field="name", value=name, remedy="GET /api/v1/kpis lists them"
+        )
+    wanted = parse_scope(scope).items()
+    view = deps.live.get(grant.tenant, run)
+    shape = state(view, catalogue, scopes, now=deps.clock.now(), ready=deps.live.ready, only=[name])
+    kept = [each for each in shape.kpis[0].values if wanted <= each.scope.items()]
+    shape.kpis[0].values[:] = kept
+    return answer(shape)

@@ -1,0 +1,145 @@
+"""From what the services know to what the API says: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from api.shapes import (
+    ChangesShape,
+    DefinitionShape,
+    KpiShape,
+    KpisShape,
+    KpiWindowShape,
+    RemovedShape,
+    SourceShape,
+    TargetShape,
+    ValueShape,
+    WindowShape,
+)
+from services.domain.catalogue import Catalogue, Kpi
+from services.domain.facts import KpiValue, SourceFreshness
+from services.live import PartitionView, RunView, ValueKey
+
+LIVE = "live"
+
+
+class Scopes(StrEnum):
+    """How fine: only totals; totals and each single dimension; every combination there is."""
+
+    TOTAL = "total"
+    SINGLE = "single"
+    ALL = "all"
+
+    def admits(self, key: ValueKey) -> bool:
+        """Whether a value of that key is among them."""
+        if self is Scopes.ALL:
+            return True
+        return len(key[1]) <= (0 if self is Scopes.TOTAL else 1)
+
+
+def definition(kpi: Kpi) -> DefinitionShape:
+    """What the catalogue says of a KPI."""
+    window, target = kpi.window, kpi.target
+    return DefinitionShape(
+        kpi.name,
+        kpi.title,
+        kpi.description,
+        kpi.owner,
+        kpi.type.value,
+        kpi.unit,
+        list(kpi.dimensions),
+        KpiWindowShape(window.kind.value, window.length_ms, window.period, window.timezone),
+        kpi.grain,
+        None if target is None else TargetShape(target.value, target.band, target.direction.value),
+        kpi.minimum_samples,
+    )
+
+
+def value(value: KpiValue, part: PartitionView, now: int | None) -> ValueShape:
+    """One value; it holds up to the engine time of the judge partition that told it. ``now`` None: no age."""
+    as_of = max(value.as_of, part.time)
+    return ValueShape(
+        value.kpi,
+        dict(value.scope),
+        value.value,
+        value.status.value,
+        value.reason.value,
+        value.gap,
+        value.samples,
+        WindowShape(value.window_start, value.window_end),
+        as_of,
+        part.watermark,
+        None if now is None else max(0, now - as_of),
+    )
+
+
+def source(source: SourceFreshness) -> SourceShape:
+    """When a source was last heard."""
+    return SourceShape(source.source, source.last_ingest, source.last_event, source.events, source.idle)
+
+
+def state(
+    view: RunView,
+    catalogue: Catalogue,
+    scopes: Scopes,
+    *,
+    now: int,
+    ready: bool,
+    only: Iterable[str] | None = None,
+) -> KpisShape:
+    """A run as it stands, in catalogue order; a KPI without a value yet is there with none."""
+    names = list(catalogue.kpis) if only is None else list(only)
+    found: dict[str, list[tuple[ValueKey, ValueShape]]] = {name: [] for name in names}
+    clock = now if view.run == LIVE else None
+    for key, each, part in view.values():
+        if key[0] in found and scopes.admits(key):
+            found[key[0]].append((key, value(each, part, clock)))
+    kpis = [
+        KpiShape(
+            definition(catalogue.kpis[name]),
+            [shape for _, shape in sorted(found[name], key=lambda pair: (len(pair[0][1]), pair[0][1]))],
+        )
+        for name in names
+    ]
+    return KpisShape(
+        view.run,
+        view.attempt,
+        view.digest,
+        now,
+        view.time,
+        view.watermark,
+        ready,
+        view.complete,
+        kpis,
+        [source(each) for each in view.sources],
+        view.counters,
+    )
+
+
+def changes(view: RunView, keys: Iterable[ValueKey], *, now: int, ready: bool) -> ChangesShape:
+    """What to tell about ``keys``: their values, or that they are gone."""
+    clock = now if view.run == LIVE else None
+    values: list[ValueShape] = []
+    removed: list[RemovedShape] = []
+    for key in sorted(keys):
+        for part in view.partitions.values():
+            if (each := part.values.get(key)) is not None:
+                values.append(value(each, part, clock))
+                break
+        else:
+            removed.append(RemovedShape(key[0], dict(key[1])))
+    return ChangesShape(
+        view.run,
+        view.attempt,
+        view.digest,
+        now,
+        view.time,
+        view.watermark,
+        ready,
+        view.complete,
+        values,
+        removed,
+        [source(each) for each in view.sources],
+        view.counters,
+    )

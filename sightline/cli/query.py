@@ -46,15 +46,15 @@ def kpis(url: Url = DEFAULT_URL, run: Run = "live", as_json: Json = False) -> No
         return
     table = Table("KPI", "value", "target", "status", "owner", box=None, header_style="dim")
     for kpi in data["kpis"]:
-        total = kpi.get("total") or {}
+        definition, target = kpi["definition"], kpi["definition"]["target"]
+        total = next((value for value in kpi["values"] if not value["scope"]), {})
         value = total.get("value")
-        target = kpi.get("target")
         table.add_row(
-            kpi["title"],
-            f"{value:,.2f} {kpi['unit']}" if value is not None else "–",
+            definition["title"],
+            f"{value:,.2f} {definition['unit']}" if value is not None else "–",
             f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
-            GLYPHS.get(total.get("status", "unknown"), "unknown"),
-            kpi["owner"],
+            GLYPHS[total.get("status", "unknown")],
+            definition["owner"],
         )
     console.print(table)
 

@@ -1,5 +1,5 @@
 /** Reads the API; an answer that is an error becomes an exception with the problem's own words. */
-import type { Case, HistoryPoint, Kpi, Run } from "./types";
+import type { Case, HistoryPoint, Run } from "./types";
 
 async function get<T>(path: string, params: Record<string, string | number>): Promise<T> {
   const query = new URLSearchParams(Object.entries(params).map(([name, value]) => [name, String(value)]));
@@ -10,8 +10,6 @@ async function get<T>(path: string, params: Record<string, string | number>): Pr
   }
   return (await response.json()) as T;
 }
-
-export const kpis = (run: string) => get<{ kpis: Kpi[] }>("/kpis", { run }).then((answer) => answer.kpis);
 
 export const history = (run: string, kpi: string, from: number, to: number) =>
   get<{ points: HistoryPoint[] }>(`/kpis/${encodeURIComponent(kpi)}/history`, { run, from, to }).then(

@@ -1,9 +1,9 @@
 /** The live stream: one EventSource that says when it was last heard. */
-import type { Update } from "./types";
+import type { Changes, Snapshot } from "./types";
 
 export interface Listener {
-  snapshot(update: Update): void;
-  change(update: Update): void;
+  snapshot(state: Snapshot): void;
+  changes(changes: Changes): void;
   heard(): void;
   lost(): void;
 }
@@ -13,23 +13,23 @@ const SILENCE_MS = 12_000;
 
 /** Listen to a run until the returned function is called. The browser reconnects by itself. */
 export function listen(run: string, listener: Listener): () => void {
-  const source = new EventSource(`/api/v1/stream?run=${encodeURIComponent(run)}`);
+  const source = new EventSource(`/api/v1/stream?scopes=all&run=${encodeURIComponent(run)}`);
   let watchdog = 0;
   const heard = () => {
     clearTimeout(watchdog);
     watchdog = window.setTimeout(() => listener.lost(), SILENCE_MS);
     listener.heard();
   };
-  const on = (type: string, act: (update: Update) => void) =>
+  const on = <T,>(type: string, act: (told: T) => void) =>
     source.addEventListener(type, (event) => {
       heard();
-      act(JSON.parse((event as MessageEvent<string>).data) as Update);
+      act(JSON.parse((event as MessageEvent<string>).data) as T);
     });
   source.addEventListener("open", heard);
   source.addEventListener("heartbeat", heard);
   source.addEventListener("error", () => listener.lost());
-  on("snapshot", (update) => listener.snapshot(update));
-  on("change", (update) => listener.change(update));
+  on<Snapshot>("snapshot", (state) => listener.snapshot(state));
+  on<Changes>("changes", (changes) => listener.changes(changes));
   return () => {
     clearTimeout(watchdog);
     source.close();

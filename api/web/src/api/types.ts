@@ -18,12 +18,12 @@ export interface Value {
   reason: string;
   gap: number | null;
   samples: number;
-  window_start: number;
-  window_end: number;
+  window: { start: number; end: number };
   as_of: number;
+  age_ms: number | null;
 }
 
-export interface Kpi {
+export interface Definition {
   name: string;
   title: string;
   owner: string;
@@ -42,14 +42,27 @@ export interface Source {
   idle: boolean;
 }
 
-/** What the stream tells: everything once (`snapshot`), then what changed. */
-export interface Update {
+/** What every message of the stream carries. `now` is the server's clock, `time` the engine's. */
+interface State {
+  run: string;
+  now: number;
   time: number;
   watermark: number;
-  values: readonly Value[];
-  removed: readonly (readonly [string, Scope])[];
+  ready: boolean;
+  complete: boolean;
   sources: readonly Source[];
   counters: Readonly<Record<string, number>>;
+}
+
+/** The first message, and the one after a loss: everything. */
+export interface Snapshot extends State {
+  kpis: readonly { definition: Definition; values: readonly Value[] }[];
+}
+
+/** What changed since the message before. */
+export interface Changes extends State {
+  values: readonly Value[];
+  removed: readonly { kpi: string; scope: Scope }[];
 }
 
 export interface HistoryPoint {

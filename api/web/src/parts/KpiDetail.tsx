@@ -1,5 +1,5 @@
 /** The scopes of the KPI that is open: worst against target first. */
-import type { Kpi, Value } from "../api/types";
+import type { Definition, Value } from "../api/types";
 import { STATUS, number, reason, scope, target, unit } from "../text/format";
 import { scopesOf } from "../state/board";
 import { go } from "../state/url";
@@ -12,7 +12,7 @@ export function worstFirst(a: Value, b: Value): number {
   return RANK[a.status] - RANK[b.status] || scope(a.scope).localeCompare(scope(b.scope));
 }
 
-export function KpiDetail({ kpi }: { kpi: Kpi }) {
+export function KpiDetail({ kpi }: { kpi: Definition }) {
   const all = scopesOf(kpi).sort(worstFirst);
   return (
     <section class="panel" aria-label={kpi.title}>

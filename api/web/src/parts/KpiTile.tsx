@@ -1,11 +1,14 @@
 /** One KPI: value against its target, status, age and its course. Its place never changes. */
-import type { Kpi } from "../api/types";
-import { STATUS, age, number, reason, target, unit } from "../text/format";
-import { connection, history, time, total } from "../state/board";
+import type { Definition } from "../api/types";
+import { STATUS, age, moment, number, reason, target, unit } from "../text/format";
+import { connection, engineAge, history, time, total } from "../state/board";
 import { go, view } from "../state/url";
 import { Sparkline } from "./Sparkline";
 
-export function KpiTile({ kpi }: { kpi: Kpi }) {
+/** Live numbers have an age; those of an import are as of the moment at which it ends. */
+const freshness = () => (view.value.run === "live" ? age(engineAge.value) : `as of ${moment(time.value)}`);
+
+export function KpiTile({ kpi }: { kpi: Definition }) {
   const value = total(kpi.name);
   const status = value?.status ?? "unknown";
   const open = view.value.kpi === kpi.name;
@@ -38,7 +41,7 @@ export function KpiTile({ kpi }: { kpi: Kpi }) {
       </span>
       <span class="row quiet">
         <span>{kpi.owner}</span>
-        <span class="number">{value ? age(Math.max(0, time.value - value.as_of)) : "no data"}</span>
+        <span class="number">{value ? freshness() : "no data"}</span>
       </span>
     </button>
   );

@@ -2,7 +2,7 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import * as api from "../api/client";
 import { listen } from "../api/stream";
-import type { Case, HistoryPoint, Kpi, Source, Status, Update, Value } from "../api/types";
+import type { Case, Changes, Definition, HistoryPoint, Snapshot, Source, Status, Value } from "../api/types";
 import { view } from "./url";
 
 const DAY_MS = 86_400_000;
@@ -10,7 +10,7 @@ const REFRESH_MS = 15_000;
 /** A source that is not heard for so long is called stale, loudly. */
 const STALE_SOURCE_MS = 120_000;
 
-export const kpis = signal<readonly Kpi[]>([]);
+export const kpis = signal<readonly Definition[]>([]);
 export const values = signal<ReadonlyMap<string, Value>>(new Map());
 export const sources = signal<readonly Source[]>([]);
 export const counters = signal<Readonly<Record<string, number>>>({});
@@ -23,6 +23,10 @@ export const runs = signal<readonly string[]>(["live"]);
 export const connection = signal<"connecting" | "live" | "lost">("connecting");
 export const heardAt = signal(0);
 export const now = signal(Date.now());
+/** How far the engine's time was behind the server's clock when last heard, ms. */
+const behind = signal(0);
+/** How old what the page shows is: grows while nothing is heard. */
+export const engineAge = computed(() => behind.value + Math.max(0, now.value - heardAt.value));
 export const problem = signal<string | null>(null);
 
 export const key = (kpi: string, scope: Readonly<Record<string, string>>): string =>
@@ -33,7 +37,7 @@ export const key = (kpi: string, scope: Readonly<Record<string, string>>): strin
 
 export const total = (kpi: string): Value | undefined => values.value.get(key(kpi, {}));
 
-export const scopesOf = (kpi: Kpi): Value[] =>
+export const scopesOf = (kpi: Definition): Value[] =>
   [...values.value.values()].filter((v) => v.kpi === kpi.name && Object.keys(v.scope).length > 0);
 
 export const staleSources = computed(() =>
@@ -48,26 +52,38 @@ export const statusCounts = computed(() => {
   return counts;
 });
 
-/** `before` with an update applied; a snapshot starts from nothing. */
-export function applied(before: ReadonlyMap<string, Value>, update: Update): Map<string, Value> {
+/** `before` with what changed. */
+export function applied(before: ReadonlyMap<string, Value>, changes: Changes): Map<string, Value> {
   const after = new Map(before);
-  for (const value of update.values) after.set(key(value.kpi, value.scope), value);
-  for (const [kpi, scope] of update.removed) after.delete(key(kpi, scope));
+  for (const value of changes.values) after.set(key(value.kpi, value.scope), value);
+  for (const { kpi, scope } of changes.removed) after.delete(key(kpi, scope));
   return after;
 }
 
-function take(before: ReadonlyMap<string, Value>, update: Update): void {
+function takeState(told: Snapshot | Changes): void {
+  sources.value = told.sources;
+  counters.value = told.counters;
+  time.value = told.time;
+  behind.value = Math.max(0, told.now - told.time);
+}
+
+function takeSnapshot(told: Snapshot): void {
   batch(() => {
-    values.value = applied(before, update);
-    if (update.sources.length > 0) sources.value = update.sources;
-    counters.value = { ...counters.value, ...update.counters };
-    time.value = Math.max(time.value, update.time);
+    kpis.value = told.kpis.map((kpi) => kpi.definition);
+    values.value = new Map(told.kpis.flatMap((kpi) => kpi.values).map((v) => [key(v.kpi, v.scope), v]));
+    takeState(told);
+  });
+}
+
+function takeChanges(told: Changes): void {
+  batch(() => {
+    values.value = applied(values.value, told);
+    takeState(told);
   });
 }
 
 async function refresh(run: string): Promise<void> {
   try {
-    kpis.value = await api.kpis(run);
     overdue.value = await api.overdueCases(run, 50);
     runs.value = ["live", ...(await api.runs()).filter((name) => name !== "live")];
     await refreshHistory(run);
@@ -93,6 +109,7 @@ export function start(): void {
   effect(() => {
     const name = run.value;
     batch(() => {
+      kpis.value = [];
       values.value = new Map();
       history.value = new Map();
       sources.value = [];
@@ -102,11 +119,11 @@ export function start(): void {
     void refresh(name);
     const timer = setInterval(() => void refresh(name), REFRESH_MS);
     const stop = listen(name, {
-      snapshot: (update) => {
-        take(new Map(), update);
+      snapshot: (told) => {
+        takeSnapshot(told);
         void refreshHistory(name).catch(() => undefined);
       },
-      change: (update) => take(values.value, update),
+      changes: takeChanges,
       heard: () => {
         connection.value = "live";
         heardAt.value = Date.now();

@@ -187,13 +187,17 @@ class Kpi:
     Which of the optional parts are set follows from ``type``:
 
     * simple, cumulative: ``measure``;
-    * ratio: ``numerator`` and ``denominator``, each a KPI's name or a measure; ``scale`` 100 makes it percent;
+    * ratio: ``numerator`` and ``denominator``, each a measure or a KPI's name (whose measure is meant, within this
+      KPI's own window);
     * derived: ``expr`` (arithmetic over KPI names);
     * conversion: ``process``, ``start``, ``end``, ``within_ms``: the share of cases with ``start`` in the window
       that reached ``end`` within that time;
     * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``;
     * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``; or ``numerator``
       (in) and ``denominator`` (out) as measures.
+
+    Whatever the type, the number shown is ``scale`` times what was computed: 100 makes a ratio percent, 1/60000 turns
+    a duration (or a lateness), which comes in ms, into minutes.
 
     ``grain`` is the length of the slots that history keeps: 1m, 5m, 15m, 1h, 1d, 1w or 1mo, cut in the window's
     time zone.

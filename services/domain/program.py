@@ -8,7 +8,7 @@ adds the cells of all partitions and computes each KPI from its measures. Compil
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.domain.catalogue import Agg, Catalogue, Kpi
@@ -26,6 +26,11 @@ class Filter(Protocol):
     @property
     def fields(self) -> frozenset[str]:
         """The fields that it reads."""
+        ...
+
+    @property
+    def errors(self) -> int:
+        """How many rows raised in ``mask`` so far, and hence were not selected."""
         ...
 
     def mask(self, rows: Rows) -> Mask:
@@ -148,6 +153,7 @@ class KpiProgram:
     ``numerator`` and ``denominator`` (ratio, conversion), ``plus`` and ``minus`` (level from events); a derived KPI
     has none and reads ``inputs``, the KPIs named in its ``expr``. ``family`` keeps together what must be judged in
     one place; ``groupings`` are the sets of dimensions it is computed for: the total (), each dimension, all.
+    ``percentiles`` says which percentile (0 to 100) is read from the measure of a role.
     """
 
     kpi: Kpi
@@ -157,15 +163,17 @@ class KpiProgram:
     parts: Mapping[str, str]
     inputs: tuple[str, ...]
     groupings: tuple[tuple[str, ...], ...]
+    percentiles: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled catalogue."""
+    """A compiled catalogue. ``step_filters`` by (process, step), where a step has one."""
 
     catalogue: Catalogue
     cubes: tuple[Cube, ...]
     kpis: Mapping[str, KpiProgram]
+    step_filters: Mapping[tuple[str, str], Filter] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

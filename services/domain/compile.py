@@ -1,0 +1,402 @@
+"""From a catalogue to a program: which measures are folded, in which cubes, and how KPIs are made of them.
+
+Identical measures of one cube are folded once. Ids carry digests of all that can change their numbers: a cell of an
+id always means the same thing, whatever the catalogue said before and says after.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
+
+from services.domain.catalogue import (
+    Agg,
+    Catalogue,
+    Field,
+    FieldType,
+    Kpi,
+    KpiType,
+    MeasureSpec,
+    Process,
+    WindowKind,
+)
+from services.domain.formulas import parse_formula
+from services.domain.identity import hash64
+from services.domain.program import (
+    ConversionFeed,
+    Cube,
+    DueFeed,
+    DurationFeed,
+    EventFeed,
+    Feed,
+    Filter,
+    KpiProgram,
+    Measure,
+    OpenFeed,
+    OverdueFeed,
+    Program,
+    StepFeed,
+    WaitingFeed,
+)
+from services.domain.windows import LONG_GRAINS, PERIODS, SHORT_GRAINS, pane_length, reach
+
+CompileFilter = Callable[[str, Mapping[str, Field]], Filter]
+
+T = TypeVar("T")
+
+JUDGES = 4
+SOURCE = Field("source", FieldType.STRING, description="the system that sent it")
+_CALENDAR_REACH_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class _CubeKey:
+    """What measures must share to live in one cube."""
+
+    judge: int
+    dimensions: tuple[str, ...]
+    pane_ms: int
+    horizon_ms: int
+    lateness_ms: int
+    carry: bool
+
+    @property
+    def id(self) -> str:
+        name = "+".join(self.dimensions) or "total"
+        return f"{name}@{digest_of(asdict(self))}"
+
+
+@dataclass(slots=True)
+class _Cubes:
+    """The cubes so far, and their measures by id."""
+
+    measures: dict[_CubeKey, dict[str, Measure]] = field(default_factory=dict)
+
+    def add(self, key: _CubeKey, measure: Measure) -> str:
+        return self.measures.setdefault(key, {}).setdefault(measure.id, measure).id
+
+    def all(self) -> tuple[Cube, ...]:
+        return tuple(
+            Cube(
+                key.id,
+                key.judge,
+                key.dimensions,
+                key.pane_ms,
+                key.horizon_ms,
+                key.lateness_ms,
+                key.carry,
+                tuple(measures.values()),
+            )
+            for key, measures in self.measures.items()
+        )
+
+
+def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judges: int = JUDGES) -> Program:
+    """The program of a catalogue without problems (``services/catalogue`` lints).
+
+    Raises ``KeyError`` or ``ValueError`` where it is inconsistent after all.
+    """
+    cubes = _Cubes()
+    families = families_of(catalogue)
+    programs: dict[str, KpiProgram] = {}
+    for name in _inputs_first(catalogue):
+        kpi = catalogue.kpis[name]
+        judge = hash64(families[name].encode()) % judges
+        key = _cube_key(kpi, judge)
+        parts = {
+            role: cubes.add(key, _measure(catalogue, key, part, compile_filter))
+            for role, part in _parts(catalogue, kpi).items()
+        }
+        inputs = parse_formula(kpi.expr).names if kpi.expr else ()
+        percentiles = _percentiles(catalogue, kpi)
+        version = _version(kpi, parts, percentiles, [programs[one].version for one in inputs])
+        programs[name] = KpiProgram(
+            kpi, version, families[name], judge, parts, inputs, groupings(kpi.dimensions), percentiles
+        )
+    filters = {
+        (process.name, step.name): compile_filter(step.filter, event_fields(catalogue, step.event))
+        for process in catalogue.processes.values()
+        for step in process.steps
+        if step.filter
+    }
+    return Program(catalogue, cubes.all(), {name: programs[name] for name in catalogue.kpis}, filters)
+
+
+def event_fields(catalogue: Catalogue, event: str) -> dict[str, Field]:
+    """What a filter or a dimension over events of this type may name."""
+    return {**catalogue.events[event].fields, SOURCE.name: SOURCE}
+
+
+def case_fields(catalogue: Catalogue, process: str) -> dict[str, Field]:
+    """What a filter or a dimension over cases may name: the attributes, with the types of the fields they come from."""
+    known = catalogue.processes[process]
+    events = {step.name: step.event for step in known.steps}
+    return {
+        name: replace(event_fields(catalogue, events[step])[source], name=name)
+        for name, (step, source) in known.attributes.items()
+    }
+
+
+def groupings(dimensions: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The total, each dimension alone, and all of them."""
+    return tuple(dict.fromkeys([(), *((dimension,) for dimension in dimensions), dimensions]))
+
+
+def references(kpi: Kpi) -> tuple[str, ...]:
+    """The KPIs that this one names; raises ``FormulaError`` on an ``expr`` that is none."""
+    named = [part for part in (kpi.numerator, kpi.denominator) if isinstance(part, str)]
+    return (*named, *(parse_formula(kpi.expr).names if kpi.expr else ()))
+
+
+def families_of(catalogue: Catalogue) -> dict[str, str]:
+    """KPI → its family, named after the alphabetically first of those that references connect."""
+    root = {name: name for name in catalogue.kpis}
+
+    def find(name: str) -> str:
+        while root[name] != name:
+            root[name] = root[root[name]]
+            name = root[name]
+        return name
+
+    for kpi in catalogue.kpis.values():
+        for other in references(kpi):
+            low, high = sorted((find(kpi.name), find(other)))
+            root[high] = low
+    return {name: find(name) for name in catalogue.kpis}
+
+
+@dataclass(frozen=True, slots=True)
+class HotFields:
+    """Which fields of an event type the engine reads: ``texts`` (strings to intern), ``numbers`` and ``flags``, and
+    ``hashes`` (of which only a hash is needed).
+    """
+
+    texts: frozenset[str]
+    numbers: frozenset[str]
+    flags: frozenset[str]
+    hashes: frozenset[str]
+
+
+def hot_fields(program: Program) -> dict[str, HotFields]:
+    """What each event type's rows must offer, over all measures, step filters and processes."""
+    catalogue = program.catalogue
+    read: dict[str, set[str]] = {name: set() for name in catalogue.events}
+    hashed: dict[str, set[str]] = {name: set() for name in catalogue.events}
+    for cube in program.cubes:
+        for measure in cube.measures:
+            if isinstance(measure.feed, EventFeed):
+                target = read[measure.feed.event]
+                target |= set(cube.dimensions) | (measure.filter.fields if measure.filter else frozenset())
+                if measure.field:
+                    (hashed[measure.feed.event] if measure.agg is Agg.DISTINCT else target).add(measure.field)
+    for process in catalogue.processes.values():
+        for step in process.steps:
+            chosen = program.step_filters.get((process.name, step.name))
+            read[step.event] |= {name for from_, name in process.attributes.values() if from_ == step.name}
+            read[step.event] |= chosen.fields if chosen else frozenset()
+            for due in process.dues:
+                if due.step == step.name:
+                    read[step.event] |= {name for name in (due.field, due.item) if name}
+    return {
+        name: _split(event_fields(catalogue, name), read[name], hashed[name]) for name in catalogue.events
+    }
+
+
+def _split(fields: Mapping[str, Field], read: set[str], hashed: set[str]) -> HotFields:
+    def of(*types: FieldType) -> frozenset[str]:
+        return frozenset(name for name in read if fields[name].type in types)
+
+    return HotFields(
+        of(FieldType.STRING),
+        of(FieldType.INTEGER, FieldType.DECIMAL, FieldType.TIMESTAMP),
+        of(FieldType.BOOLEAN),
+        frozenset(hashed),
+    )
+
+
+def digest_of(value: object) -> str:
+    """16 hex digits that identify a value made of JSON's types."""
+    return f"{hash64(json.dumps(value, sort_keys=True, default=str).encode()):016x}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A measure before it has a place."""
+
+    feed: Feed
+    agg: Agg
+    field: str | None = None
+    filters: tuple[str, ...] = ()
+
+
+def _parts(catalogue: Catalogue, kpi: Kpi) -> dict[str, _Part]:
+    """Role → what is measured for it. A KPI named as a part lends its measure, not its window."""
+    own = _texts(kpi.filter)
+    match kpi.type:
+        case KpiType.SIMPLE | KpiType.CUMULATIVE:
+            return {"value": _of_spec(_set(kpi.measure), own)}
+        case KpiType.DERIVED:
+            return {}
+        case KpiType.CONVERSION:
+            start = ConversionFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end), _set(kpi.within_ms))
+            converted = _Part(start, Agg.SUM, "converted", own)
+            return {"numerator": converted, "denominator": _Part(start, Agg.COUNT, None, own)}
+        case KpiType.DURATION:
+            agg = kpi.agg or Agg.AVG
+            both = DurationFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end))
+            return {"value": _Part(both, agg, None if agg is Agg.COUNT else "duration", own)}
+        case KpiType.LEVEL if kpi.of is not None:
+            return {"value": _Part(_level_feed(kpi), Agg.COUNT, None, own)}
+    first, second = _named(catalogue, kpi.numerator, own), _named(catalogue, kpi.denominator, own)
+    if kpi.type is KpiType.LEVEL:
+        return {"plus": first, "minus": second}
+    return {"numerator": first, "denominator": second}
+
+
+def _level_feed(kpi: Kpi) -> Feed:
+    process = _set(kpi.process)
+    match kpi.of:
+        case "overdue":
+            return OverdueFeed(process, _set(kpi.due))
+        case "waiting":
+            return WaitingFeed(process, _set(kpi.step))
+        case _:
+            return OpenFeed(process)
+
+
+def _named(catalogue: Catalogue, part: str | MeasureSpec | None, own: tuple[str, ...]) -> _Part:
+    if not isinstance(part, str):
+        return _of_spec(_set(part), own)
+    found = _parts(catalogue, catalogue.kpis[part])
+    if set(found) != {"value"}:
+        raise ValueError(f"{part!r} has no single measure that could be a part of another KPI")
+    return replace(found["value"], filters=(*found["value"].filters, *own))
+
+
+def _of_spec(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
+    if spec.event is not None:
+        feed: Feed = EventFeed(spec.event)
+    elif spec.step is not None:
+        feed = StepFeed(_set(spec.process), spec.step)
+    else:
+        feed = DueFeed(_set(spec.process), _set(spec.due), spec.outcome)
+    return _Part(feed, spec.agg, None if spec.agg is Agg.COUNT else spec.field, (*_texts(spec.filter), *own))
+
+
+def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: CompileFilter) -> Measure:
+    text = _conjunction(part.filters)
+    fields = fields_of(catalogue, part.feed)
+    compiled = compile_filter(text, fields) if text else None
+    number = fields.get(part.field) if part.field else None
+    scale = number.scale if number else 0
+    read = sorted(
+        {*(compiled.fields if compiled else ()), *([part.field] if number else ()), *key.dimensions}
+    )
+    digest = digest_of(
+        [
+            key.id,
+            _feed_words(part.feed),
+            part.agg,
+            part.field,
+            text,
+            [(fields[name].type, fields[name].scale) for name in read if name in fields],
+            _process_words(catalogue, part.feed),
+        ]
+    )
+    name = ".".join([*_feed_words(part.feed)[1:], part.agg.value, *([part.field] if part.field else [])])
+    return Measure(f"{name}@{digest}", part.feed, part.agg, part.field, scale, compiled)
+
+
+def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:
+    """What a measure over this feed may filter and group by."""
+    if isinstance(feed, EventFeed):
+        return event_fields(catalogue, feed.event)
+    return case_fields(catalogue, feed.process)
+
+
+def _feed_words(feed: Feed) -> list[str]:
+    return [type(feed).__name__, *(str(value) for value in asdict(feed).values())]
+
+
+def _process_words(catalogue: Catalogue, feed: Feed) -> object:
+    """All of a process that can change what its cases tell."""
+    if isinstance(feed, EventFeed):
+        return None
+    process: Process = catalogue.processes[feed.process]
+    keys = sorted({catalogue.events[step.event].objects.get(process.object, "") for step in process.steps})
+    return [keys, replace(process, description="", attributes=dict(process.attributes))]
+
+
+def _cube_key(kpi: Kpi, judge: int) -> _CubeKey:
+    """Panes last until no window needs them and their slot of history can no longer be reopened."""
+    pane = pane_length(kpi.window, kpi.grain)
+    slot = SHORT_GRAINS.get(kpi.grain) or PERIODS[LONG_GRAINS[kpi.grain]]
+    horizon = max(reach(kpi.window) + kpi.lateness_ms, slot + kpi.reopen_ms) + _CALENDAR_REACH_MS
+    carry = kpi.type is KpiType.LEVEL or kpi.window.kind is WindowKind.ALL_TIME
+    return _CubeKey(judge, kpi.dimensions, pane, horizon + -horizon % pane, kpi.lateness_ms, carry)
+
+
+def _version(kpi: Kpi, parts: Mapping[str, str], percentiles: Mapping[str, float], inputs: list[str]) -> str:
+    return digest_of(
+        [
+            kpi.type,
+            parts,
+            percentiles,
+            asdict(kpi.window),
+            kpi.grain,
+            kpi.dimensions,
+            kpi.scale,
+            kpi.expr,
+            inputs,
+        ]
+    )
+
+
+def _percentiles(catalogue: Catalogue, kpi: Kpi) -> dict[str, float]:
+    """Role → which percentile is read from its measure."""
+    roles = {"value": kpi.measure, "numerator": kpi.numerator, "denominator": kpi.denominator}
+    found: dict[str, float] = {} if kpi.percentile is None else {"value": kpi.percentile}
+    for role, part in roles.items():
+        if isinstance(part, str):
+            for value in _percentiles(catalogue, catalogue.kpis[part]).values():
+                found[role] = value
+        elif part is not None and part.percentile is not None:
+            found[role] = part.percentile
+    return found
+
+
+def _inputs_first(catalogue: Catalogue) -> Iterator[str]:
+    """KPI names so that a derived one comes after what it reads; raises ``ValueError`` on a cycle."""
+    done: set[str] = set()
+    under_way: set[str] = set()
+
+    def visit(name: str) -> Iterator[str]:
+        if name in done:
+            return
+        if name in under_way:
+            raise ValueError(f"{name!r} is derived from itself")
+        under_way.add(name)
+        for other in references(catalogue.kpis[name]):
+            yield from visit(other)
+        done.add(name)
+        yield name
+
+    for name in catalogue.kpis:
+        yield from visit(name)
+
+
+def _conjunction(filters: tuple[str, ...]) -> str | None:
+    texts = list(dict.fromkeys(text.strip() for text in filters))
+    return " && ".join(f"({text})" for text in texts) if len(texts) > 1 else (texts[0] if texts else None)
+
+
+def _texts(text: str | None) -> tuple[str, ...]:
+    return (text,) if text else ()
+
+
+def _set(value: T | None) -> T:
+    if value is None:
+        raise ValueError("a KPI lacks what its type needs")
+    return value

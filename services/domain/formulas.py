@@ -1,0 +1,98 @@
+"""Arithmetic over KPI names: what a derived KPI's ``expr`` may say.
+
+Names, numbers, ``+ - * /``, parentheses, and ``min``, ``max``, ``abs``. Read by Python's own parser and checked
+against this list, so that nothing else can be said.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_FUNCTIONS: dict[str, Callable[..., float]] = {"min": min, "max": max, "abs": abs}
+_ARITY = {"min": range(2, 9), "max": range(2, 9), "abs": range(1, 2)}
+
+
+class FormulaError(ValueError):
+    """An expression that is no such arithmetic. ``at`` is the offset in characters where."""
+
+    def __init__(self, message: str, at: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A parsed expression; ``names`` in order of their first appearance."""
+
+    source: str
+    names: tuple[str, ...]
+    _tree: ast.expr
+
+    def evaluate(self, values: Mapping[str, float | None]) -> float | None:
+        """Its value; None where a name has none. Raises ``ZeroDivisionError`` as Python does."""
+        if any(values.get(name) is None for name in self.names):
+            return None
+        return float(_evaluate(self._tree, values))
+
+
+def parse_formula(source: str) -> Formula:
+    """Read ``source``; raises ``FormulaError``."""
+    try:
+        tree = ast.parse(source.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        at = (getattr(error, "offset", None) or 1) - 1
+        raise FormulaError("this is no arithmetic over KPI names", at) from None
+    names: dict[str, None] = {}
+    _check(tree, names)
+    if not names:
+        raise FormulaError("no KPI is named", 0)
+    return Formula(source, tuple(names), tree)
+
+
+def _check(node: ast.expr, names: dict[str, None]) -> None:
+    match node:
+        case ast.Name(id=name):
+            names[name] = None
+        case ast.Constant(value=value) if type(value) in {int, float}:
+            pass
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            _check(operand, names)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            _check(left, names)
+            _check(right, names)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            if len(args) not in _ARITY[name]:
+                raise FormulaError(f"{name}() with {len(args)} arguments", node.col_offset)
+            for arg in args:
+                _check(arg, names)
+        case _:
+            raise FormulaError(
+                "only names, numbers, + - * /, min(), max() and abs() are known", node.col_offset
+            )
+
+
+def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> float:
+    match node:
+        case ast.Name(id=name):
+            return float(values[name])
+        case ast.UnaryOp(operand=operand):
+            return -_evaluate(operand, values)
+        case ast.BinOp(left=left, op=op, right=right):
+            return _OPERATORS[type(op)](_evaluate(left, values), _evaluate(right, values))
+        case ast.Call(func=ast.Name(id=name), args=args):
+            return _FUNCTIONS[name](*(_evaluate(arg, values) for arg in args))
+        case ast.Constant(value=value):
+            return float(value)  # type: ignore[arg-type]  # checked to be a number when it was parsed
+        case _:
+            raise AssertionError(node)

@@ -24,6 +24,10 @@ from services.domain.stored import (
 )
 
 
+MAX_RECORD_BYTES = (1 << 20) - 1_024
+"""Key and value of one record together: what fits into a Kafka batch of 1 MiB."""
+
+
 class Clock(Protocol):
     """The only source of the present. Nothing that decides numbers reads it: the intake stamps frames with it."""
 
@@ -99,8 +103,9 @@ class Log(Protocol):
         """Append all; return their offsets, in order, once all are acknowledged.
 
         An acknowledged record survives SIGKILL and power loss. Raises ``TooLarge`` before anything is written
-        when a value exceeds 1 MiB less headers, ``Unavailable`` when no acknowledgement came (the records may or
-        may not be there: consumers recognise duplicates). Records of one partition keep their order.
+        when a record exceeds ``MAX_RECORD_BYTES``, ``NotFound`` when there is no such topic or partition,
+        ``Unavailable`` when no acknowledgement came (the records may or may not be there: consumers recognise
+        duplicates). Records of one partition keep their order.
         """
         ...
 

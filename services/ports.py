@@ -71,7 +71,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """One record to append; ``value`` None is a tombstone."""
+    """One record to append; ``value`` None is a tombstone, which needs a key."""
 
     topic: str
     partition: int

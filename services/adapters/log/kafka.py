@@ -113,7 +113,9 @@ class KafkaLog:
             return
         admin = _open(self._admin)
         names = [spec.name for spec in topics]
-        found = {topic["topic"]: len(topic["partitions"]) for topic in await _reached(admin.describe_topics(names))}
+        found = {
+            topic["topic"]: len(topic["partitions"]) for topic in await _reached(admin.describe_topics(names))
+        }
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         configs: dict[str, dict[str, str]] = {}
         for answer in await _reached(admin.describe_configs(resources)):
@@ -156,7 +158,9 @@ class KafkaLog:
         if known is None:
             known = set(await self._partitions(topic))
         if partition not in known:
-            raise NotFound(f"topic {topic!r} has no partition {partition}", field="partition", value=partition)
+            raise NotFound(
+                f"topic {topic!r} has no partition {partition}", field="partition", value=partition
+            )
 
     # --- reading ---
 
@@ -164,7 +168,9 @@ class KafkaLog:
         probe = _open(self._probe)
         at = TopicPartition(topic, partition)
         if partition not in await self._partitions(topic):
-            raise NotFound(f"topic {topic!r} has no partition {partition}", field="partition", value=partition)
+            raise NotFound(
+                f"topic {topic!r} has no partition {partition}", field="partition", value=partition
+            )
         found = (await _reached(probe.offsets_for_times({at: timestamp})))[at]
         if found is not None:
             return int(found.offset)
@@ -176,7 +182,9 @@ class KafkaLog:
         ends = await self.ends(topic)
         if unknown := offsets.keys() - ends.keys():
             raise NotFound(f"topic {topic!r} has no partition {min(unknown)}", field="partition")
-        positions = {TopicPartition(topic, number): max(at, ends[number][0]) for number, at in offsets.items()}
+        positions = {
+            TopicPartition(topic, number): max(at, ends[number][0]) for number, at in offsets.items()
+        }
         reader = self._reader()
         await _reached(reader.start())
         try:
@@ -191,7 +199,9 @@ class KafkaLog:
                 for partition, batch in batches.items():
                     records = _records(batch)
                     if not follow:
-                        records = [record for record in records if record.offset < ends[partition.partition][1]]
+                        records = [
+                            record for record in records if record.offset < ends[partition.partition][1]
+                        ]
                     if records:
                         yield records
                 if not follow:
@@ -285,8 +295,9 @@ def _config(spec: TopicSpec) -> dict[str, str]:
 
 
 def _new_topic(spec: TopicSpec) -> NewTopic:
-    # A replication factor of -1 asks for the cluster's own default.
-    return NewTopic(spec.name, spec.partitions, -1, topic_configs=_config(spec))
+    topic = NewTopic(spec.name, spec.partitions, 1, topic_configs=_config(spec))
+    topic.replication_factor = -1  # the cluster's own default, which the constructor does not let through
+    return topic
 
 
 def _compare(spec: TopicSpec, partitions: int, config: Mapping[str, str], bootstrap: str) -> None:
@@ -303,7 +314,9 @@ def _compare(spec: TopicSpec, partitions: int, config: Mapping[str, str], bootst
         )
     if partitions != spec.partitions:
         differences.insert(0, f"partitions is {partitions}, not {spec.partitions}")
-        remedies.insert(0, "partitions are chosen once: set broker.partitions back, or use another broker.prefix")
+        remedies.insert(
+            0, "partitions are chosen once: set broker.partitions back, or use another broker.prefix"
+        )
     if differences:
         raise Conflict(
             f"topic {spec.name} exists already and differs: {'; '.join(differences)}",

@@ -16,9 +16,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Broker(BaseModel):
     """Which log."""
 
-    url: str = Field("embedded://.sightline/log", description="`embedded://PATH` or `kafka://HOST:PORT[,HOST:PORT]`")
+    url: str = Field(
+        "embedded://.sightline/log", description="`embedded://PATH` or `kafka://HOST:PORT[,HOST:PORT]`"
+    )
     prefix: str = Field("sightline", description="first part of every topic's name and of consumer groups")
-    partitions: int = Field(16, ge=1, le=1024, description="partitions of the events topic; fixed once it exists")
+    partitions: int = Field(
+        16, ge=1, le=1024, description="partitions of the events topic; fixed once it exists"
+    )
 
 
 class Database(BaseModel):
@@ -33,7 +37,9 @@ class Database(BaseModel):
 class Api(BaseModel):
     """The HTTP server."""
 
-    host: str = Field("127.0.0.1", description="address to bind; another than loopback needs an API key first")
+    host: str = Field(
+        "127.0.0.1", description="address to bind; another than loopback needs an API key first"
+    )
     port: int = Field(8321, ge=0, le=65535, description="port; 0 picks a free one")
     max_body_bytes: int = Field(16 << 20, description="largest request body, after decompression")
     max_event_bytes: int = Field(128 << 10, description="largest single event, as JSON")
@@ -48,7 +54,8 @@ class Intake(BaseModel):
     frame_bytes: int = Field(400 << 10, description="bytes per frame at most; records stay below 512 KiB")
     tick_ms: int = Field(1000, description="how often each partition is told the time")
     sources: dict[str, str] = Field(
-        default_factory=dict, description="source topics to read: topic name to the CloudEvents source it stands for"
+        default_factory=dict,
+        description="source topics to read: topic name to the CloudEvents source it stands for",
     )
 
 
@@ -56,15 +63,24 @@ class Processing(BaseModel):
     """The processors' cadence."""
 
     flush_ms: int = Field(50, description="how often OBSERVE sends partials and JUDGE sends values")
-    snapshot_ms: int = Field(10_000, description="a partition's state is written so often at most")
-    snapshot_events: int = Field(1_000_000, description="… or after so many events")
+    linger_ms: int = Field(20, description="how long Kafka's producer waits for more to send together")
+    snapshot_ms: int = Field(
+        10_000, description="a partition's state is written so often, seldom when little came"
+    )
+    snapshot_bytes: int = Field(128 << 20, description="… or after so many bytes of input")
+    instance: str = Field(
+        "", description="name of this worker in its group, kept over restarts; default: the host's"
+    )
 
 
 class Settings(BaseSettings):
     """All settings, nested by part."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SIGHTLINE_", env_nested_delimiter="__", extra="forbid", nested_model_default_partial_update=True
+        env_prefix="SIGHTLINE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     broker: Broker = Broker()  # type: ignore[call-arg]  # pydantic fills the defaults

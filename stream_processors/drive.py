@@ -1,0 +1,374 @@
+"""The loop that OBSERVE and JUDGE share: takes records from Faust, folds them, sends what follows, snapshots.
+
+A record is folded only if its offset is applied + 1; what is below is a replay, what is above a gap, healed
+by a seek. Emissions go out at once when it is quiet and every ``flush_ms`` when it is not. A partition's
+snapshot is complete after all that was said before it has been acknowledged; then the input is committed up
+to it. Partitions take turns. CPU work comes in slices of about 15 ms, so that the loop stays responsive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, cast
+
+from faust import Stream
+from faust.types import TP, AppT, StreamT
+
+from services import records
+from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
+from services.domain.state import Emission, State
+from services.ports import Log
+from services.settings import Processing
+from services.topics import Topics
+from stream_processors.health import PartitionHealth
+from stream_processors.partition import Copy, Offer, Partition
+from stream_processors.sending import Sender
+from stream_processors.snapshots import Key, choose, digest, manifest, new_generation
+from stream_processors.tables import SnapshotTable
+from stream_processors.transports.seeking import SeekingConsumer
+
+_log = logging.getLogger(__name__)
+
+_SLICE = 0.015
+_LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
+_MOST_QUEUED = 32 << 20
+_GATHER_BYTES, _GATHER_SECONDS = 4 << 20, 0.01
+_FLUSH_SHARE = 10
+_CHUNKS_UNDER_WAY = 8
+_LONGEST_SEEK_WAIT = 8.0
+_SLOWEST_SNAPSHOT = 6
+
+
+class Driver:
+    """Runs the states of the partitions of one input topic.
+
+    ``factory`` makes an empty state. ``heals`` says what happens, besides an alarm, when the log has lost
+    records that a state needs: a processor whose input repeats itself (JUDGE: partials are cumulative) goes
+    on after them; for any other that partition stands still.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        app: AppT,
+        *,
+        topic: str,
+        topics: Topics,
+        table: SnapshotTable,
+        factory: Callable[[int], State],
+        cadence: Processing,
+        sender: Sender,
+        log: Log,
+        heals: bool,
+    ) -> None:
+        self.name = name
+        self.topic = topic
+        self.recovering = True
+        self._app = app
+        self._names = {key: getattr(topics, key).name for key in _EMITTED}
+        self._table = table
+        self._factory = factory
+        self._cadence = cadence
+        self._sender = sender
+        self._source = log
+        self._heals = heals
+        self._partitions: dict[int, Partition] = {}
+        self._budget = 256 << 10
+        self._queued = 0
+        self._waiting: Callable[[], bool] = bool
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._turns = itertools.count()
+        self._snapshotting: asyncio.Task[None] | None = None
+
+    # What Faust calls.
+
+    async def consume(self, stream: StreamT[bytes]) -> None:
+        """The body of the agent: hand each record over. Nothing is acked; commits follow snapshots."""
+        unacked = cast("Stream[bytes]", stream).noack()
+        queue = cast("Any", stream.channel).queue
+        self._waiting = lambda: not queue.empty()
+        async for event in unacked.events():
+            await self.take(event.message.partition, event.message.offset, event.message.value)
+
+    async def take(self, partition: int, offset: int, value: bytes) -> None:
+        """Take one record; waits while too many bytes are queued."""
+        owned = self._partitions.get(partition)
+        if owned is None or self.recovering:
+            return
+        if owned.offer(offset, value) is Offer.TAKEN:
+            self._queued += len(value)
+        self._wake.set()
+        while self._queued > _MOST_QUEUED and not self.recovering:
+            self._room.clear()
+            await self._room.wait()
+
+    async def revoked(self) -> None:
+        """A rebalance begins: say what is still unsaid, drop what waits, keep the states."""
+        self.recovering = True
+        self._forget_queues()
+        await self._stop_snapshot()
+        async with self._lock:
+            for partition in self._partitions.values():
+                await self._flush(partition)
+        await self._sender.barrier()
+
+    def assigned(self, partitions: set[int]) -> None:
+        """Drop the states of partitions that did not remain."""
+        self._partitions = {n: partition for n, partition in self._partitions.items() if n in partitions}
+
+    async def recovered(self, partitions: set[int]) -> None:
+        """The changelog has been read: restore the states, tell everything, go on."""
+        for number in sorted(partitions):
+            partition = self._partitions.get(number) or Partition(number, self._factory(number))
+            found = self._table.store.take(number)
+            partition.restore(found, choose(found), lambda n=number: self._factory(n))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            partition.snapshot_at = partition.snapshot_at or monotonic()
+            self._partitions[number] = partition
+            await asyncio.sleep(0)
+        self._forget_queues()
+        self.recovering = False
+        self._wake.set()
+
+    def positions(self) -> Mapping[TP, int]:
+        """What each state needs next."""
+        return {TP(self.topic, n): partition.expected for n, partition in self._partitions.items()}
+
+    # The loop.
+
+    async def run(self) -> None:
+        """Work for ever; whatever it raises must end the process."""
+        while True:
+            async with self._lock:
+                progressed = not self.recovering and await self._fold_round()
+                await self._flush_round()
+                await self._heal()
+                await self._maybe_snapshot()
+            if not progressed:
+                await self._pause()
+
+    async def stop(self) -> None:
+        """Say what is still unsaid; no snapshot, a restart folds again what came after the last one."""
+        await self.revoked()
+
+    async def _fold_round(self) -> bool:
+        await self._gather()
+        progressed = False
+        for partition in self._in_turn():
+            if self.recovering:
+                break
+            if batch := partition.slice(self._budget):
+                self._fold(partition, batch)
+                progressed = True
+                await asyncio.sleep(0)
+        return progressed
+
+    async def _gather(self) -> None:
+        """While more is waiting in the stream, let some of it come: several frames fold cheaper than one."""
+        if not self._queued:
+            return
+        until = monotonic() + _GATHER_SECONDS
+        while self._queued < _GATHER_BYTES and self._waiting() and monotonic() < until:  # noqa: ASYNC110  # turns for the fetcher; no event tells of them
+            await asyncio.sleep(0)
+
+    def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
+        size = sum(len(value) for _, value in batch)
+        started = monotonic()
+        partition.fold(batch, started)
+        took = max(monotonic() - started, 1e-6)
+        if took > _SLICE or size * 2 > self._budget:
+            wanted = int(self._budget * min(2.0, _SLICE / took))
+            self._budget = min(max(wanted, _LEAST_BUDGET), _MOST_BUDGET)
+        self._queued -= size
+        self._room.set()
+
+    async def _flush_round(self) -> None:
+        for partition in list(self._partitions.values()):
+            if partition.dirty and not self.recovering and monotonic() >= partition.flush_due:
+                await self._flush(partition)
+
+    async def _flush(self, partition: Partition) -> None:
+        """Send what has changed. The next time comes so much later that emitting costs a tenth at most."""
+        if not partition.dirty:
+            return
+        started = monotonic()
+        emissions = self._emit(partition)
+        spent = monotonic() - started
+        partition.flush_due = started + max(self._cadence.flush_ms / 1000, _FLUSH_SHARE * spent)
+        await self._send(emissions)
+
+    def _emit(self, partition: Partition) -> list[Emission]:
+        emissions = partition.state.emit(everything=partition.everything)
+        partition.dirty = partition.everything = False
+        return emissions
+
+    async def _send(self, emissions: list[Emission]) -> None:
+        for emission in emissions:
+            await self._sender.send(self._names[emission.topic], emission.partition, _payload(emission.value))
+
+    async def _heal(self) -> None:
+        """Seek back to what is missing, rarer each time; where the log has it no longer, say so."""
+        now = monotonic()
+        gaps = [p for p in self._partitions.values() if p.gap and not p.queue and now >= p.seek_due]
+        if not gaps or self.recovering:
+            return
+        ends = await self._source.ends(self.topic)
+        for partition in gaps:
+            partition.seek_due = now + partition.seek_wait
+            partition.seek_wait = min(2 * partition.seek_wait, _LONGEST_SEEK_WAIT)
+            partition.gap = False
+            partition.seeks += 1
+            if (first := ends[partition.number][0]) > partition.expected:
+                self._lost(partition, first)
+            await self._consumer.go_to({TP(self.topic, partition.number): partition.expected})
+
+    def _lost(self, partition: Partition, first: int) -> None:
+        """The log begins after what the state needs: an alarm; on only where the input repeats itself."""
+        if partition.lost is None:
+            partition.lost = (
+                f"{self.topic}, partition {partition.number}: the state needs offset {partition.expected}, "
+                f"the log begins at {first}"
+            )
+            _log.error("%s: the log has lost records: %s", self.name, partition.lost)
+        if self._heals:
+            partition.floor = first
+
+    async def _pause(self) -> None:
+        """Wait for a record, or for what is due next."""
+        self._wake.clear()
+        if self._queued and not self.recovering:
+            return
+        now = monotonic()
+        due = [now + 1.0]
+        due += [p.flush_due for p in self._partitions.values() if p.dirty]
+        due += [p.seek_due for p in self._partitions.values() if p.gap]
+        try:
+            async with asyncio.timeout(max(min(due) - now, 0.001)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    # Snapshots.
+
+    async def _maybe_snapshot(self) -> None:
+        if self.recovering or (self._snapshotting is not None and not self._snapshotting.done()):
+            return
+        if self._snapshotting is not None:
+            self._snapshotting.result()
+            self._snapshotting = None
+        now = monotonic()
+        due = next((partition for partition in self._in_turn() if self._snapshot_due(partition, now)), None)
+        if due is None:
+            return
+        emissions = self._emit(due)
+        copy = Copy.of(due.state)
+        due.snapshot_at, due.folded = now, 0
+        await self._send(emissions)
+        self._snapshotting = asyncio.ensure_future(self._snapshot(due, copy, self._sender.outstanding()))
+        self._snapshotting.add_done_callback(lambda _: self._wake.set())
+
+    def _snapshot_due(self, partition: Partition, now: float) -> bool:
+        """A snapshot only saves folding again: seldom when little came, never twice for the same offset."""
+        if partition.state.applied <= partition.snapshot or partition.snapshot_at is None:
+            return False
+        age = (now - partition.snapshot_at) * 1000 / self._cadence.snapshot_ms
+        worth = partition.folded * 4 >= partition.snapshot_bytes
+        many = partition.folded >= self._cadence.snapshot_bytes
+        return many or age >= (1 if worth else _SLOWEST_SNAPSHOT)
+
+    async def _snapshot(self, partition: Partition, copy: Copy, said: list[asyncio.Future[Any]]) -> None:
+        """Chunks; when they and all that was ``said`` before are acknowledged, the manifest.
+
+        Then the snapshot before goes, and the input is committed.
+        """
+        generation = new_generation()
+        keys: list[bytes] = []
+        digests: list[str] = []
+        size = 0
+        for chunk in copy.chunks:
+            keys.append(Key(partition.number, generation, len(keys)).pack())
+            partition.garbage.add(keys[-1])
+            digests.append(digest(chunk))
+            size += len(chunk)
+            said.append(self._write(keys[-1], chunk))
+            if len(keys) % _CHUNKS_UNDER_WAY == 0:
+                await self._sender.barrier(said)
+                said = []
+            await asyncio.sleep(0)
+        await self._sender.barrier(said)
+        keys.append(Key.manifest(partition.number, generation).pack())
+        await self._sender.barrier([self._write(keys[-1], manifest(copy.applied, digests))])
+        partition.snapshot, partition.snapshot_bytes = copy.applied, size
+        await self._replace(partition, frozenset(keys))
+        await self._consumer.commit_positions({TP(self.topic, partition.number): copy.applied + 1})
+
+    async def _replace(self, partition: Partition, keys: frozenset[bytes]) -> None:
+        """Tombstones for all that the new snapshot makes superfluous."""
+        old = (partition.garbage | partition.current) - keys
+        partition.current, partition.garbage = keys, set(old)
+        await self._sender.barrier([self._write(key, None) for key in sorted(old)])
+        partition.garbage -= old
+
+    def _write(self, key: bytes, value: bytes | None) -> asyncio.Future[Any]:
+        future = self._table.write(key, value)
+        self._sender.track(future)
+        return future
+
+    async def _stop_snapshot(self) -> None:
+        task, self._snapshotting = self._snapshotting, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    # Small helpers.
+
+    def health(self) -> list[PartitionHealth]:
+        """All partitions that this process has."""
+        now = monotonic()
+        return [self._health(partition, now) for _, partition in sorted(self._partitions.items())]
+
+    def _health(self, partition: Partition, now: float) -> PartitionHealth:
+        applied = partition.state.applied
+        end = self._consumer.highwater(TP(self.topic, partition.number)) or applied + 1
+        return PartitionHealth(
+            processor=self.name,
+            partition=partition.number,
+            applied=applied,
+            end=end,
+            lag=max(end - applied - 1, 0),
+            progress_age=None if partition.progress_at is None else now - partition.progress_at,
+            snapshot=partition.snapshot,
+            snapshot_age=None if partition.snapshot_at is None else now - partition.snapshot_at,
+            records=partition.records,
+            replayed=partition.replayed,
+            seeks=partition.seeks,
+            gap=partition.lost,
+        )
+
+    @property
+    def _consumer(self) -> SeekingConsumer:
+        return cast("SeekingConsumer", self._app.consumer)
+
+    def _in_turn(self) -> list[Partition]:
+        """All partitions, beginning with another one each time."""
+        ordered = list(self._partitions.values())
+        start = next(self._turns) % max(len(ordered), 1)
+        return ordered[start:] + ordered[:start]
+
+    def _forget_queues(self) -> None:
+        for partition in self._partitions.values():
+            partition.forget_queue()
+        self._queued = 0
+        self._room.set()
+
+
+_EMITTED = ("judging", "kpis", "history", "cases", "dead_letters")
+
+
+def _payload(value: bytes | KpiValues | ClosedWindows | CaseFacts | DeadLetter) -> bytes:
+    return value if isinstance(value, bytes) else records.encode(value)

@@ -1,0 +1,126 @@
+"""One partition as the driver sees it: what waits, what was applied, what the log did not deliver. No I/O."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from services.domain.state import State
+from stream_processors.snapshots import Snapshot
+
+FIRST_SEEK_WAIT = 0.5
+
+
+class Offer(StrEnum):
+    """What became of a record that was delivered."""
+
+    TAKEN = "taken"
+    REPLAY = "replay"
+    GAP = "gap"
+
+
+class Copy(NamedTuple):
+    """A state as of one moment: its first chunk is taken at once, the others are packed when asked for."""
+
+    applied: int
+    chunks: Iterator[bytes]
+
+    @classmethod
+    def of(cls, state: State) -> Copy:
+        """Take the copy now, before anything is folded."""
+        rest = state.chunks()
+        return cls(state.applied, itertools.chain(list(itertools.islice(rest, 1)), rest))
+
+
+@dataclass(slots=True)
+class Partition:
+    """The state of one partition and what surrounds it. Times are seconds of a monotonic clock.
+
+    ``floor`` is where the log begins when it has lost what the state needs and the processor can do without.
+    """
+
+    number: int
+    state: State
+    queue: deque[tuple[int, bytes]] = field(default_factory=deque)
+    queued: int = 0
+    dirty: bool = False
+    everything: bool = True
+    flush_due: float = 0.0
+    progress_at: float | None = None
+    folded: int = 0
+    records: int = 0
+    replayed: int = 0
+    gap: bool = False
+    seeks: int = 0
+    seek_due: float = 0.0
+    seek_wait: float = FIRST_SEEK_WAIT
+    lost: str | None = None
+    floor: int = 0
+    snapshot: int = -1
+    snapshot_at: float | None = None
+    snapshot_bytes: int = 0
+    current: frozenset[bytes] = frozenset()
+    garbage: set[bytes] = field(default_factory=set)
+
+    @property
+    def expected(self) -> int:
+        """The only offset that may be taken next: all that was folded or waits, plus one."""
+        return self.queue[-1][0] + 1 if self.queue else max(self.state.applied + 1, self.floor)
+
+    def offer(self, offset: int, value: bytes) -> Offer:
+        """Take the record if it is the next one; below is a replay, above is a gap that a seek must heal."""
+        expected = self.expected
+        if offset < expected:
+            self.replayed += 1
+            return Offer.REPLAY
+        if offset > expected:
+            self.gap = True
+            return Offer.GAP
+        self.gap = False
+        self.seek_wait = FIRST_SEEK_WAIT
+        self.queue.append((offset, value))
+        self.queued += len(value)
+        return Offer.TAKEN
+
+    def slice(self, budget: int) -> list[tuple[int, bytes]]:
+        """The next records to fold together: at least one, then up to ``budget`` bytes."""
+        batch: list[tuple[int, bytes]] = []
+        size = 0
+        while self.queue and (not batch or size + len(self.queue[0][1]) <= budget):
+            record = self.queue.popleft()
+            size += len(record[1])
+            batch.append(record)
+        self.queued -= size
+        return batch
+
+    def fold(self, batch: list[tuple[int, bytes]], now: float) -> None:
+        """Fold what ``slice`` gave."""
+        self.state.fold(batch)
+        self.folded += sum(len(value) for _, value in batch)
+        self.records += len(batch)
+        self.progress_at = now
+        self.dirty = True
+
+    def forget_queue(self) -> None:
+        """Drop what waits; the log delivers it again from ``expected`` on."""
+        self.queue.clear()
+        self.queued = 0
+        self.gap = False
+
+    def restore(self, records: dict[bytes, bytes], best: Snapshot | None, fresh: Callable[[], State]) -> None:
+        """Take the best snapshot found if it reaches further than the state does; the rest is garbage."""
+        keys = set(records)
+        if best is not None and best.applied > self.state.applied:
+            self.state = fresh()
+            self.state.restore(best.chunks)
+            self.garbage |= self.current
+            self.current = best.keys
+            self.snapshot = best.applied
+            self.snapshot_bytes = sum(map(len, best.chunks))
+        self.garbage |= keys - self.current
+        self.everything = self.dirty = True
+        self.forget_queue()

@@ -9,9 +9,11 @@ itself (JSON) is cold: carried along, never decoded by the engine.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,23 +147,23 @@ class FrameBuilder:
 
     def build(self, head: Head) -> bytes:
         """The record; ``low``, ``high`` and ``count`` of ``head`` are filled in. The builder is empty again."""
-        dictionary: dict[str, int] = {}
+        dictionary = _dictionary()
         arrays: dict[str, NDArray[Any]] = {}
         blocks: list[list[Any]] = []
         cold: list[bytes] = []
         for index, ((kind, process, primary), rows) in enumerate(self._rows.items()):
             fields = self._fields[kind]
             blocks.append([kind, process, primary, len(rows), [[f.name, f.type.value] for f in fields]])
-            arrays[f"{index}.identity"] = np.array([row.identity for row in rows], np.uint64)
-            arrays[f"{index}.time"] = np.array([row.time for row in rows], np.int64)
-            arrays[f"{index}.source"] = _coded([row.source for row in rows], dictionary)
-            arrays[f"{index}.key"] = _coded([row.key for row in rows], dictionary)
-            values = zip(*(row.values for row in rows), strict=True)
-            for field, column in zip(fields, values, strict=True):
+            _, _, _, keys, times_, sources, identities, values, texts_ = zip(*rows, strict=True)
+            arrays[f"{index}.identity"] = np.array(identities, np.uint64)
+            arrays[f"{index}.time"] = np.array(times_, np.int64)
+            arrays[f"{index}.source"] = _coded(sources, dictionary)
+            arrays[f"{index}.key"] = _coded(keys, dictionary)
+            for field, column in zip(fields, zip(*values, strict=True), strict=True):
                 arrays[f"{index}.f.{field.name}"] = _column(field.type, column, dictionary)
-            cold += [row.cold for row in rows]
+            cold += texts_
         times = [array for name, array in arrays.items() if name.endswith(".time") and ".f." not in name]
-        texts = [text.encode() for text in dictionary]
+        texts = [text.encode() for text in dictionary if text is not None]
         meta = {
             **_head(head),
             "low": int(min(array.min() for array in times)) if times else 0,
@@ -250,13 +252,24 @@ def _offsets(parts: Sequence[bytes]) -> NDArray[np.uint32]:
     return offsets
 
 
-def _coded(texts: Sequence[str | None], dictionary: dict[str, int]) -> Codes:
-    code = dictionary.setdefault
-    return np.array([-1 if text is None else code(text, len(dictionary)) for text in texts], np.int32)
+Dictionary = defaultdict[str | None, int]
 
 
-def _column(type_: FieldType, values: Sequence[Any], dictionary: dict[str, int]) -> Numbers | Codes | Flags:
+def _dictionary() -> Dictionary:
+    """Text → code; looking a new text up gives it the next code, absent is -1."""
+    dictionary: Dictionary = defaultdict(count().__next__)
+    dictionary[None] = -1
+    return dictionary
+
+
+def _coded(texts: Sequence[str | None], dictionary: Dictionary) -> Codes:
+    return np.fromiter(map(dictionary.__getitem__, texts), np.int32, len(texts))
+
+
+def _column(type_: FieldType, values: Sequence[Any], dictionary: Dictionary) -> Numbers | Codes | Flags:
     if type_ is FieldType.STRING:
         return _coded(values, dictionary)
-    absent = -1 if type_ is FieldType.BOOLEAN else NULL
-    return np.array([absent if value is None else value for value in values], _DTYPES[type_])
+    if None in values:
+        absent = -1 if type_ is FieldType.BOOLEAN else NULL
+        values = [absent if value is None else value for value in values]
+    return np.fromiter(values, _DTYPES[type_], len(values))

@@ -1,0 +1,306 @@
+"""What is wrong with an event, in words: which field, which value, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw
+
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType
+from services.intake.amounts import (
+    LARGEST,
+    NotANumberError,
+    OutOfRangeError,
+    TooManyDigitsError,
+    fixed_point,
+    milliseconds,
+)
+
+MAX_KEY = 256
+MAX_TEXT = 1024
+_SHOWN = 200
+
+
+class Code(StrEnum):
+    """Why an event is refused: a closed list, for programs."""
+
+    INVALID_JSON = "invalid_json"
+    NOT_AN_OBJECT = "not_an_object"
+    TOO_LARGE = "too_large"
+    CONTROL_CHARACTER = "control_character"
+    UNSUPPORTED_VERSION = "unsupported_version"
+    UNSUPPORTED_DATA = "unsupported_data"
+    MISSING_ATTRIBUTE = "missing_attribute"
+    UNKNOWN_TYPE = "unknown_type"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+    INVALID_TIME = "invalid_time"
+    NOT_A_NUMBER = "not_a_number"
+    TOO_MANY_DIGITS = "too_many_digits"
+    OUT_OF_RANGE = "out_of_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The first thing that is wrong with the event at ``index``; ``message`` says what to do.
+
+    ``field`` is an attribute's name or ``data.`` and a field's; ``value`` what stands there, as JSON text.
+    """
+
+    index: int
+    id: str | None
+    field: str | None
+    value: str | None
+    code: Code
+    message: str
+
+
+class _WrongError(Exception):
+    def __init__(self, code: Code, message: str, field: str | None = None, value: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.field, self.value = code, message, field, value
+
+
+_objects = msgspec.json.Decoder(dict[str, Raw])
+_json = msgspec.json.Decoder()
+_instants = msgspec.json.Decoder(Annotated[datetime, Meta(tz=True)])
+
+_REQUIRED = ("id", "source", "type", "time")
+_TEXTS = (*_REQUIRED[:3], "subject", "partitionkey", "correlationid", "causationid", "traceparent")
+
+
+def too_large(payload: bytes, index: int, limit: int) -> Rejection:
+    """An event of more bytes than are taken."""
+    message = (
+        f"The event has {len(payload):,} bytes and at most {limit:,} are taken: send a reference to bulky data, "
+        "or raise SIGHTLINE_API__MAX_EVENT_BYTES."
+    )
+    return Rejection(index, None, None, None, Code.TOO_LARGE, message)
+
+
+def explain(
+    payload: bytes,
+    index: int,
+    catalogue: Catalogue,
+    error: Exception | None,
+    *,
+    source: str | None = None,
+    event_id: str | None = None,
+) -> Rejection:
+    """Why ``payload`` was refused. ``error`` is what the fast path ran into, in case nothing else is found."""
+    attributes: dict[str, Any] = {}
+    try:
+        attributes = _attributes(payload)
+        supplied = {"source": source, "id": event_id}
+        _check_attributes(attributes, {name for name, value in supplied.items() if value is not None})
+        _check_data(_known(attributes, catalogue), attributes)
+    except _WrongError as wrong:
+        return Rejection(index, _text(attributes, "id"), wrong.field, wrong.value, wrong.code, wrong.message)
+    if error is not None and str(error) == "NUL":
+        message = "The event holds the character U+0000, which databases refuse: remove it."
+        return Rejection(index, _text(attributes, "id"), None, None, Code.CONTROL_CHARACTER, message)
+    message = f"The event cannot be read ({error}): check that it is JSON by RFC 8259, in UTF-8."
+    return Rejection(index, _text(attributes, "id"), None, None, Code.INVALID_JSON, message)
+
+
+def _attributes(payload: bytes) -> dict[str, Any]:
+    try:
+        return _objects.decode(payload)
+    except msgspec.ValidationError:
+        raise _WrongError(
+            Code.NOT_AN_OBJECT,
+            "An event is a JSON object with id, source, type, time and data.",
+            None,
+            _shown(payload),
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _WrongError(Code.INVALID_JSON, f"This is not JSON ({error}).", None, _shown(payload)) from None
+    except RecursionError:
+        raise _WrongError(Code.INVALID_JSON, "The JSON is nested too deeply: flatten it.") from None
+
+
+def _check_attributes(attributes: dict[str, Any], supplied: set[str]) -> None:
+    for name in _REQUIRED:
+        if _absent(attributes.get(name)) and name not in supplied:
+            likely = "" if name in attributes else _mean(name, attributes, "Did you write it as")
+            raise _WrongError(
+                Code.MISSING_ATTRIBUTE, f"The attribute {name!r} is missing: {_MISSING[name]}{likely}", name
+            )
+    _check_envelope(attributes)
+    for name in _TEXTS:
+        _check_text(name, attributes.get(name), MAX_KEY, may_be_empty=False)
+    for name in ("datacontenttype", "dataschema"):
+        _check_text(name, attributes.get(name), None, may_be_empty=True)
+    for name in ("time", "recordedtime"):
+        if not _absent(attributes.get(name)):
+            at = _check_instant(name, attributes[name])
+            if name == "time":
+                _check_range(name, attributes[name], at)
+
+
+def _check_envelope(attributes: dict[str, Any]) -> None:
+    version: Any = attributes.get("specversion")
+    if not _absent(version) and bytes(version) != b'"1.0"':
+        message = "Only CloudEvents 1.0 is understood: send specversion 1.0."
+        raise _WrongError(Code.UNSUPPORTED_VERSION, message, "specversion", _shown(version))
+    if not _absent(attributes.get("data_base64")):
+        message = "Binary data is not understood: send JSON in 'data'."
+        raise _WrongError(Code.UNSUPPORTED_DATA, message, "data_base64")
+    sequence = attributes.get("sequence")
+    if not _absent(sequence) and not isinstance(_plain("sequence", sequence), int):
+        _check_text("sequence", sequence, MAX_KEY, may_be_empty=True)
+
+
+def _known(attributes: dict[str, Any], catalogue: Catalogue) -> EventType:
+    name = _text(attributes, "type") or ""
+    event = catalogue.events.get(name)
+    if event is None:
+        likely = _mean(name, catalogue.events, "Did you mean")
+        message = f"The catalogue has no event type {name!r}: add it, or correct the name.{likely}"
+        raise _WrongError(Code.UNKNOWN_TYPE, message, "type", _shown(attributes["type"]))
+    return event
+
+
+def _check_data(event: EventType, attributes: dict[str, Any]) -> None:
+    raw = attributes.get("data", Raw(b"{}"))
+    try:
+        data = _objects.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = f"'data' of {event.name!r} is a JSON object with the fields that the catalogue declares."
+        raise _WrongError(Code.WRONG_TYPE, message, "data", _shown(raw)) from None
+    keys = set(event.objects.values())
+    for field in event.fields.values():
+        name, raw = f"data.{field.name}", data.get(field.name)
+        if _absent(raw):
+            if field.required:
+                likely = "" if field.name in data else _mean(field.name, data, "Did you write it as")
+                message = f"{event.name!r} requires the field {field.name!r}: send it.{likely}"
+                raise _WrongError(Code.MISSING_FIELD, message, name, None)
+            continue
+        if field.type is FieldType.STRING:
+            is_key = field.name in keys
+            _check_text(name, raw, MAX_KEY if is_key else MAX_TEXT, may_be_empty=not is_key)
+        else:
+            _CHECKS[field.type](name, raw, field)
+
+
+def _check_integer(name: str, raw: Any, _field: Field) -> None:
+    value = _plain(name, raw)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _WrongError(
+            Code.WRONG_TYPE, f"{name!r} is an integer: send digits without quotes.", name, _shown(raw)
+        )
+    if abs(value) > LARGEST:
+        raise _WrongError(
+            Code.OUT_OF_RANGE, f"{name!r} lies beyond ±2^62: use a larger unit.", name, _shown(raw)
+        )
+
+
+def _check_decimal(name: str, raw: Any, field: Field) -> None:
+    shown = _shown(raw)
+    try:
+        fixed_point(str(raw, "utf-8").strip('"'), field.scale)
+    except NotANumberError:
+        message = f'{name!r} is a number: send 12.50 or "12.50", with a point and without grouping.'
+        raise _WrongError(Code.NOT_A_NUMBER, message, name, shown) from None
+    except TooManyDigitsError:
+        message = (
+            f"{name!r} keeps {field.scale} decimal digits and nothing is rounded away: "
+            "send fewer, or raise 'scale' in the catalogue."
+        )
+        raise _WrongError(Code.TOO_MANY_DIGITS, message, name, shown) from None
+    except OutOfRangeError:
+        message = f"{name!r} is too large for its scale of {field.scale}: use a larger unit."
+        raise _WrongError(Code.OUT_OF_RANGE, message, name, shown) from None
+
+
+def _check_boolean(name: str, raw: Any, _field: Field) -> None:
+    if not isinstance(_plain(name, raw), bool):
+        raise _WrongError(Code.WRONG_TYPE, f"{name!r} is true or false, without quotes.", name, _shown(raw))
+
+
+def _check_timestamp(name: str, raw: Any, _field: Field) -> None:
+    _check_range(name, raw, _check_instant(name, raw))
+
+
+_CHECKS = {
+    FieldType.INTEGER: _check_integer,
+    FieldType.DECIMAL: _check_decimal,
+    FieldType.BOOLEAN: _check_boolean,
+    FieldType.TIMESTAMP: _check_timestamp,
+}
+
+_MISSING = {
+    "id": "send one that is unique within its source, so that duplicates are recognised.",
+    "source": "name the system that speaks, such as 'wms'.",
+    "type": "name an event type of the catalogue.",
+    "time": "send when it happened, by RFC 3339, such as 2026-03-01T12:00:00Z.",
+}
+
+
+def _check_text(name: str, raw: Any, limit: int | None, *, may_be_empty: bool) -> None:
+    if _absent(raw):
+        return
+    value = _plain(name, raw)
+    if not isinstance(value, str):
+        raise _WrongError(Code.WRONG_TYPE, f"{name!r} is text: send it in quotes.", name, _shown(raw))
+    if not value and not may_be_empty:
+        raise _WrongError(Code.EMPTY, f"{name!r} is empty: send a value, or leave it out.", name, '""')
+    if limit is not None and len(value) > limit:
+        message = f"{name!r} has {len(value):,} characters and at most {limit} are taken: shorten it."
+        raise _WrongError(Code.TOO_LONG, message, name, _shown(raw))
+
+
+def _check_instant(name: str, raw: Any) -> datetime:
+    try:
+        at: datetime = _instants.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = f"{name!r} is no instant by RFC 3339: send one with a zone, such as 2026-03-01T12:00:00Z."
+        raise _WrongError(Code.INVALID_TIME, message, name, _shown(raw)) from None
+    return at
+
+
+def _check_range(name: str, raw: Any, at: datetime) -> None:
+    try:
+        milliseconds(at)
+    except OutOfRangeError:
+        message = f"{name!r} lies outside the years 1970 to 2199: correct it."
+        raise _WrongError(Code.OUT_OF_RANGE, message, name, _shown(raw)) from None
+
+
+def _plain(name: str, raw: Any) -> Any:
+    try:
+        return _json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"{name!r} is not JSON ({error})."
+        raise _WrongError(Code.INVALID_JSON, message, name, _shown(raw)) from None
+
+
+def _absent(raw: Any) -> bool:
+    return raw is None or bytes(raw) == b"null"
+
+
+def _text(attributes: dict[str, Any], name: str) -> str | None:
+    try:
+        value = _json.decode(attributes[name])
+    except (KeyError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value[:MAX_KEY] if isinstance(value, str) else None
+
+
+def _shown(raw: Any) -> str:
+    text = bytes(raw).decode("utf-8", "replace")
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _mean(name: str, known: Iterable[str], words: str) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" {words} {close[0]!r}?" if close else ""

@@ -1,0 +1,103 @@
+"""Valid events into frames: one builder per partition, records below the bound that workers bear."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from services.domain.catalogue import Catalogue
+from services.domain.frames import FrameBuilder, Head, Kind, Row, mark
+from services.domain.identity import partition_of
+from services.intake.events import Event
+from services.ports import Append
+
+_CACHED = 200_000
+
+
+class Framer:
+    """Events of one (tenant, run) on their way into records of the events topic."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        head: Head,
+        topic: str,
+        partitions: int,
+        *,
+        frame_events: int,
+        frame_bytes: int,
+    ) -> None:
+        """``head`` says tenant, run, attempt and digest of all records to come."""
+        self._fields = {name: tuple(event.fields.values()) for name, event in catalogue.events.items()}
+        self._head = head
+        self._topic = topic
+        self._frame_events = frame_events
+        self._frame_bytes = frame_bytes
+        self._builders: list[list[FrameBuilder]] = [[] for _ in range(partitions)]
+        self._places: dict[tuple[str, str], int] = {}
+        self.events = 0
+
+    def add(self, event: Event) -> None:
+        """Take an event: one row per copy, or one row routed by ``event.route``."""
+        self.events += 1
+        primary = True
+        for copy in event.copies or (("", ""),):
+            process, key = copy
+            place = self._place(copy if process else ("", event.route))
+            row = Row(
+                event.type,
+                process,
+                primary,
+                key,
+                event.time,
+                event.source,
+                event.identity,
+                event.values,
+                event.cold,
+            )
+            self._builder(place).add(row)
+            primary = False
+
+    def take(self, ingest: int, *, ticks: bool = False) -> list[Append]:
+        """Records of all that was added, stamped ``ingest``; ``ticks`` gives partitions without rows a tick."""
+        head = replace(self._head, kind=Kind.EVENTS, ingest=ingest)
+        tick = self.mark(Kind.TICK, ingest) if ticks else []
+        records: list[Append] = []
+        for partition, builders in enumerate(self._builders):
+            if builders:
+                records += [Append(self._topic, partition, None, builder.build(head)) for builder in builders]
+                self._builders[partition] = []
+            elif tick:
+                records.append(tick[partition])
+        self.events = 0
+        return records
+
+    def mark(self, kind: Kind, ingest: int, **more: Any) -> list[Append]:
+        """A record without events for each partition: a tick, a barrier or a run mark."""
+        value = mark(replace(self._head, kind=kind, ingest=ingest), **more)
+        return [Append(self._topic, partition, None, value) for partition in range(len(self._builders))]
+
+    def _builder(self, partition: int) -> FrameBuilder:
+        builders = self._builders[partition]
+        if (
+            not builders
+            or builders[-1].events >= self._frame_events
+            or builders[-1].bytes >= self._frame_bytes
+        ):
+            builders.append(FrameBuilder(self._fields))
+        return builders[-1]
+
+    def _place(self, copy: tuple[str, str]) -> int:
+        place = self._places.get(copy)
+        if place is None:
+            process, key = copy
+            place = partition_of(f"{process}\0{key}" if process else key, len(self._builders))
+            if len(self._places) >= _CACHED:
+                self._places.clear()
+            self._places[copy] = place
+        return place
+
+
+def heads(tenant: str, run: str, attempt: int, digest: str) -> Head:
+    """What all records of one run share."""
+    return Head(Kind.TICK, tenant, run, attempt, digest, 0)

@@ -1,29 +1,21 @@
-"""HTTP bodies into events' JSON texts: binary, structured and batched CloudEvents, JSON arrays, NDJSON; gzip.
+"""HTTP bodies into events' JSON texts: binary, structured and batched CloudEvents, JSON arrays, NDJSON.
 
 A body that cannot be taken apart is refused as a whole; what is wrong with single events is found by validation.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 from msgspec import Raw
 
-from services.errors import InvalidInput, TooLarge
+from services.errors import InvalidInput, TooLarge, Unsupported
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a body may hold at most, after decompression."""
-
-    body_bytes: int = 16 << 20
-    events: int = 100_000
-
+MAX_EVENTS = 100_000
+"""Events in one body; each bad one becomes a dead letter, so their number is bounded too."""
 
 NDJSON = frozenset(
     {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/json-lines"}
@@ -37,23 +29,24 @@ _array = msgspec.json.Decoder(list[Raw])
 _HEADER = "ce-"
 
 
-def parse(headers: Mapping[str, str], body: bytes, limits: Limits) -> list[bytes]:
-    """The events of a request, each as JSON. Header names are lower-case.
+def parse(headers: Mapping[str, str], body: bytes, *, max_events: int = MAX_EVENTS) -> list[bytes]:
+    """The events of a request, each as JSON. Header names are lower-case; ``body`` is unzipped and bounded.
 
-    Raises ``TooLarge`` beyond ``limits`` and ``InvalidInput`` where the body is of no known form.
+    Raises ``Unsupported`` for a content type, ``InvalidInput`` for a body of no known form, ``TooLarge`` for more
+    than ``max_events``.
     """
-    body = _decompressed(headers.get("content-encoding", "identity").strip().lower(), body, limits.body_bytes)
     _check_text(body)
-    events = list(_taken_apart(headers, body.strip()))
-    if len(events) > limits.events:
+    events = _taken_apart(headers, body.strip())
+    if len(events) > max_events:
         raise TooLarge(
-            f"the body holds {len(events):,} events and at most {limits.events:,} are taken at once",
+            f"the body holds {len(events):,} events and at most {max_events:,} are taken at once",
+            field="body",
             remedy="send several smaller bodies",
         )
     return events
 
 
-def _taken_apart(headers: Mapping[str, str], body: bytes) -> Sequence[bytes]:
+def _taken_apart(headers: Mapping[str, str], body: bytes) -> list[bytes]:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if _HEADER + "type" in headers or _HEADER + "specversion" in headers:
         return [_binary(headers, kind, body)]
@@ -64,7 +57,7 @@ def _taken_apart(headers: Mapping[str, str], body: bytes) -> Sequence[bytes]:
     if kind == BATCH:
         return _elements(body)
     if kind not in GUESSED:
-        raise InvalidInput(
+        raise Unsupported(
             f"bodies of type {kind!r} are not understood",
             field="content-type",
             value=kind,
@@ -98,7 +91,7 @@ def _is_object(body: bytes) -> bool:
 
 def _binary(headers: Mapping[str, str], kind: str, body: bytes) -> bytes:
     if body and kind not in GUESSED and not kind.endswith("+json"):
-        raise InvalidInput(
+        raise Unsupported(
             f"data of type {kind!r} is not understood",
             field="content-type",
             value=kind,
@@ -129,39 +122,3 @@ def _check_text(body: bytes) -> None:
             field="body",
             remedy="send JSON in UTF-8",
         ) from None
-
-
-def _decompressed(encoding: str, body: bytes, limit: int) -> bytes:
-    if encoding in {"gzip", "x-gzip"}:
-        body = _gunzip(body, limit)
-    elif encoding not in {"", "identity"}:
-        raise InvalidInput(
-            f"the content encoding {encoding!r} is not understood",
-            field="content-encoding",
-            value=encoding,
-            remedy="send gzip, or no compression",
-        )
-    if len(body) > limit:
-        raise TooLarge(
-            f"the body has more than {limit:,} bytes",
-            field="body",
-            remedy="send several smaller bodies, or raise SIGHTLINE_API__MAX_BODY_BYTES",
-        )
-    return body
-
-
-def _gunzip(body: bytes, limit: int) -> bytes:
-    """At most ``limit`` + 1 bytes come out, however much the body would unfold to."""
-    out = b""
-    try:
-        while body and len(out) <= limit:
-            member = zlib.decompressobj(31)
-            out += member.decompress(body, limit + 1 - len(out))
-            if not member.eof and len(out) <= limit:
-                raise InvalidInput("the gzip body ends too early", field="body", remedy="send it whole")
-            body = member.unused_data
-    except zlib.error as error:
-        raise InvalidInput(
-            f"the body is not gzip: {error}", field="body", remedy="compress it again"
-        ) from None
-    return out

@@ -155,7 +155,10 @@ def _plan(catalogue: Catalogue, event: EventType) -> Plan:
 
 def _slot(name: str, field: Field, *, is_key: bool) -> tuple[str, Any] | tuple[str, Any, Any]:
     kind: Any = Key if is_key and field.type is FieldType.STRING else _SHAPES[field.type]
-    return (name, kind) if field.required else (name, kind | None, None)
+    if field.required:
+        return (name, kind)
+    # msgspec reads `Raw | None` as null alone, so an absent amount is an empty Raw.
+    return (name, Raw, Raw()) if kind is Raw else (name, kind | None, None)
 
 
 _SHAPES: Mapping[FieldType, Any] = {
@@ -174,19 +177,30 @@ def _reader(fields: list[Field]) -> Callable[[Any], tuple[str | int | bool | Non
     for at, field in enumerate(fields):
         value = f"d.f{at}"
         if field.type is FieldType.DECIMAL:
-            names[f"amount{at}"] = _raw_amount(field.scale)
-            read = f"amount{at}({value})"
-        elif field.type is FieldType.TIMESTAMP:
-            read = f"instant({value})"
-        else:
-            parts.append(value)
+            names[f"amount{at}"] = _amount(field.scale) if field.required else _optional_amount(field.scale)
+            parts.append(f"amount{at}({value})")
             continue
-        parts.append(read if field.required else f"(None if {value} is None else {read})")
+        if field.type is not FieldType.TIMESTAMP:
+            parts.append(value)
+        elif field.required:
+            parts.append(f"instant({value})")
+        else:
+            parts.append(f"(None if {value} is None else instant({value}))")
     body = "".join(part + ", " for part in parts)
     read_values: Callable[[Any], tuple[Any, ...]] = eval(f"lambda d: ({body})", names)  # noqa: S307  # built above, of positions only
     return read_values
 
 
-def _raw_amount(scale: int) -> Callable[[Raw], int]:
+def _amount(scale: int) -> Callable[[Raw], int]:
     parse = amount_parser(scale)
     return lambda raw: parse(str(raw, "utf-8").strip('"'))
+
+
+def _optional_amount(scale: int) -> Callable[[Raw], int | None]:
+    parse = amount_parser(scale)
+
+    def read(raw: Raw) -> int | None:
+        text = str(raw, "utf-8")
+        return None if text in {"", "null"} else parse(text.strip('"'))
+
+    return read

@@ -130,7 +130,7 @@ def _attributes(payload: bytes) -> dict[str, Any]:
 def _check_attributes(attributes: dict[str, Any], supplied: set[str]) -> None:
     for name in _REQUIRED:
         if _absent(attributes.get(name)) and name not in supplied:
-            likely = "" if name in attributes else _mean(name, attributes, "Did you write it as")
+            likely = _mean(name, attributes.keys() - set(_REQUIRED), "Did you write it as")
             raise _WrongError(
                 Code.MISSING_ATTRIBUTE, f"The attribute {name!r} is missing: {_MISSING[name]}{likely}", name
             )
@@ -181,7 +181,7 @@ def _check_data(event: EventType, attributes: dict[str, Any]) -> None:
         name, raw = f"data.{field.name}", data.get(field.name)
         if _absent(raw):
             if field.required:
-                likely = "" if field.name in data else _mean(field.name, data, "Did you write it as")
+                likely = _mean(field.name, data.keys() - event.fields.keys(), "Did you write it as")
                 message = f"{event.name!r} requires the field {field.name!r}: send it.{likely}"
                 raise _WrongError(Code.MISSING_FIELD, message, name, None)
             continue

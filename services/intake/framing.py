@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -108,7 +109,7 @@ class Intake:
 
     async def start(self) -> None:
         """Announce the catalogue to every partition, then tick until ``stop``."""
-        await self._append(self._barriers())
+        await self._sent(self._barriers())
         self._ticker = asyncio.create_task(self._ticking(), name="intake ticker")
 
     async def stop(self) -> None:
@@ -131,7 +132,7 @@ class Intake:
         self._framers = {}
         for tenant, run in runs:
             self._framer(tenant, run)
-        await self._append(self._barriers())
+        await self._sent(self._barriers())
 
     async def accept(
         self, tenant: str, run: str, candidates: Sequence[bytes], origin: Origin = HTTP
@@ -159,7 +160,9 @@ class Intake:
             if framer.events >= self._settings.frame_events:
                 self._flush()
         if rounds:
-            await asyncio.wait(rounds)  # unlike gather it leaves a round alone when one of its requests is cancelled
+            await asyncio.wait(
+                rounds
+            )  # unlike gather it leaves a round alone when one of its requests is cancelled
         for round_ in rounds:
             round_.result()
         self.counters.accepted += len(candidates) - len(rejected)
@@ -172,7 +175,7 @@ class Intake:
         """Tell every partition the time, for each live run."""
         now = self._clock.now()
         ticks = [framer.mark(Kind.TICK, now) for (_, run), framer in self._framers.items() if run == LIVE]
-        await self._append([record for records in ticks for record in records])
+        await self._sent([record for records in ticks for record in records])
 
     def _validated(
         self, candidates: Sequence[bytes], first: int, origin: Origin
@@ -217,30 +220,26 @@ class Intake:
         self.counters.frames += len(records)
         records += self._dead
         self._dead = []
-        task = asyncio.create_task(self._settle(records, round_))
-        self._appends.add(task)
-        task.add_done_callback(self._appends.discard)
+        self._sent(records).add_done_callback(partial(_settle, round_))
 
-    async def _settle(self, records: list[Append], round_: asyncio.Future[None]) -> None:
-        try:
-            await self._append(records)
-        except Exception as error:  # noqa: BLE001  # whatever it is, those who wait for this round must hear of it
-            if not round_.cancelled():
-                round_.set_exception(error)
-                round_.exception()  # read once here: nobody may be waiting any more
-        else:
-            if not round_.cancelled():
-                round_.set_result(None)
-
-    async def _append(self, records: list[Append]) -> None:
+    def _sent(self, records: list[Append]) -> asyncio.Task[None]:
+        """An append under way; those sent first are first in the log."""
         size = sum(len(record.value or b"") for record in records)
         self._in_flight += size
-        try:
-            if records:
-                await self._log.append(records)
-        finally:
-            self._in_flight -= size
         self.counters.bytes += size
+        task = asyncio.create_task(self._append(records))
+        self._appends.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._appends.discard(task)
+            self._in_flight -= size
+
+        task.add_done_callback(done)
+        return task
+
+    async def _append(self, records: list[Append]) -> None:
+        if records:
+            await self._log.append(records)
 
     def _barriers(self) -> list[Append]:
         now = self._clock.now()
@@ -273,3 +272,14 @@ class Intake:
                 await self.tick()
             except SightlineError as error:
                 _log.warning("tick not acknowledged", error=error.message)
+
+
+def _settle(round_: asyncio.Future[None], append: asyncio.Task[None]) -> None:
+    if round_.cancelled():
+        return
+    error = asyncio.CancelledError() if append.cancelled() else append.exception()
+    if error is None:
+        round_.set_result(None)
+    else:
+        round_.set_exception(error)
+        round_.exception()  # read once here: nobody may be waiting any more

@@ -174,6 +174,11 @@ class LiveView:
         """No more."""
         self._subscribers.remove(changes)
 
+    def load(self, finals: Iterable[KpiValues]) -> None:
+        """Take what the database kept of completed runs, which the topic may have forgotten."""
+        for told in finals:
+            self.apply(told)
+
     def apply(self, told: KpiValues) -> None:
         """Take one record. What is older than what is known (attempt, position) changes nothing."""
         key = (told.tenant, told.run)

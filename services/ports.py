@@ -246,8 +246,8 @@ class Runs(Protocol):
 class History(Protocol):
     """Closed windows with their mergeable state, by (tenant, run, KPI, its version, scope, start)."""
 
-    async def record(self, closed: Sequence[ClosedWindows]) -> int:
-        """Keep them all, in one transaction; returns how many rows were new or newer.
+    async def record(self, closed: Sequence[ClosedWindows]) -> None:
+        """Keep them all, in one transaction.
 
         Idempotent: a window replaces a kept one only with a greater (attempt, version). A record that says
         ``begin`` voids the windows of the run's earlier attempts first.

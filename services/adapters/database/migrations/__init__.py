@@ -1,0 +1,43 @@
+"""Alembic migrations, shipped with the package and run at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection as SyncConnection
+
+from services.adapters.database.connection import Connection
+
+HEAD = "0001"
+"""The newest revision (a test compares it with the files), so that a database that has it starts without Alembic."""
+
+_LOCK = 7_318_349_394_477_056  # "sightline": any number that nothing else in that database locks
+
+
+async def migrate(connection: Connection) -> None:
+    """Bring the schema to ``HEAD``. Several processes may start at once: on PostgreSQL one goes first."""
+    async with connection.reading() as reader:
+        current = await reader.run_sync(_current)
+    if current == HEAD:
+        return
+    async with connection.writing() as writer:
+        if not connection.sqlite:
+            await writer.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        await writer.run_sync(_upgrade)
+
+
+def _current(connection: SyncConnection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: SyncConnection) -> None:
+    from alembic import command  # noqa: PLC0415  # takes 0.4 s to import
+    from alembic.config import Config  # noqa: PLC0415  # as above
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,84 @@
+"""``ports.Runs`` in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import Row
+
+from services.adapters.database.connection import Connection
+from services.adapters.database.tables import finals, runs
+from services.domain.facts import KpiValues
+from services.domain.stored import RunRecord
+from services.records import decode, encode
+
+
+class SqlRuns:
+    """See the port."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._begin = connection.upsert(runs)
+        self._keep = connection.upsert(finals)
+
+    async def begin(self, run: RunRecord) -> None:
+        """See the port."""
+        async with self._connection.writing() as connection:
+            await connection.execute(self._begin, [asdict(run)])
+
+    async def end(
+        self, tenant: str, run: str, attempt: int, ended: int, report: Mapping[str, object]
+    ) -> None:
+        """See the port."""
+        statement = (
+            update(runs)
+            .where(runs.c.tenant == tenant, runs.c.run == run, runs.c.attempt == attempt)
+            .values(ended=ended, report=dict(report))
+        )
+        async with self._connection.writing() as connection:
+            await connection.execute(statement)
+
+    async def get(self, tenant: str, run: str) -> RunRecord | None:
+        """See the port."""
+        statement = select(runs).where(runs.c.tenant == tenant, runs.c.run == run)
+        async with self._connection.reading() as connection:
+            row = (await connection.execute(statement)).first()
+        return None if row is None else _run(row)
+
+    async def list(self, tenant: str) -> Sequence[RunRecord]:
+        """See the port."""
+        statement = select(runs).where(runs.c.tenant == tenant).order_by(runs.c.started.desc(), runs.c.run)
+        async with self._connection.reading() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [_run(row) for row in rows]
+
+    async def keep_final(self, values: Sequence[KpiValues]) -> None:
+        """See the port."""
+        rows = [
+            {
+                "tenant": each.tenant,
+                "run": each.run,
+                "partition": each.partition,
+                "attempt": each.attempt,
+                "record": encode(each),
+            }
+            for each in values
+        ]
+        if rows:
+            async with self._connection.writing() as connection:
+                await connection.execute(self._keep, rows)
+
+    async def finals(self) -> Sequence[KpiValues]:
+        """See the port."""
+        async with self._connection.reading() as connection:
+            rows = (await connection.execute(select(finals.c.record))).all()
+        return [decode(KpiValues, row.record) for row in rows]
+
+
+def _run(row: Row[Any]) -> RunRecord:
+    return RunRecord(
+        row.tenant, row.run, row.attempt, row.digest, row.catalogue, row.started, row.ended, row.report
+    )

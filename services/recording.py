@@ -1,0 +1,169 @@
+"""The recorder: closed windows, notable cases, dead letters and the last values of imports go to SQL.
+
+It reads its topics as one consumer group and commits after the database has: what comes twice changes nothing. It
+runs beside everything else in one process, or alone; several share the partitions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
+from services.errors import Unavailable
+from services.ports import Cases, Clock, Consumer, DeadLetters, History, Log, Record, Runs
+from services.records import decode
+from services.topics import Topics
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+RETRY_S = 1.0
+
+
+class _Glance(msgspec.Struct):
+    """As much of a ``KpiValues`` as tells whether it is to be kept; the rest is skipped unread."""
+
+    keyframe: bool
+    complete: bool = False
+
+
+_glance = msgspec.msgpack.Decoder(_Glance)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a read brought, by kind, in order."""
+
+    closed: list[ClosedWindows] = field(default_factory=list)
+    cases: list[CaseFacts] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    finals: list[KpiValues] = field(default_factory=list)
+    unreadable: int = 0
+
+
+@dataclass(slots=True)
+class Recorded:
+    """Totals since the start. ``behind_ms``: how old the last record was when it was read."""
+
+    windows: int = 0
+    cases: int = 0
+    letters: int = 0
+    unreadable: int = 0
+    behind_ms: int = 0
+    failing: str | None = None
+
+
+class Recorder:
+    """``run`` is the task; ``recorded`` its figures."""
+
+    def __init__(
+        self,
+        log: Log,
+        topics: Topics,
+        clock: Clock,
+        *,
+        history: History,
+        cases: Cases,
+        dead_letters: DeadLetters,
+        runs: Runs,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._clock = clock
+        self._history = history
+        self._cases = cases
+        self._dead_letters = dead_letters
+        self._runs = runs
+        self._attempts: dict[tuple[str, str], int] = {}
+        self.recorded = Recorded()
+
+    async def run(self) -> None:
+        """Record for ever; returns only by cancellation. A database that is away is waited for."""
+        topics = self._topics
+        names = [spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)]
+        consumer = self._log.consumer(f"{topics.prefix}.recorder", names)
+        await consumer.start()
+        try:
+            while True:
+                await self.step(consumer)
+        finally:
+            await consumer.stop()
+
+    async def step(self, consumer: Consumer, *, timeout_ms: int = 500) -> int:
+        """Read, keep, commit once; returns how many records were read."""
+        records = await consumer.getmany(timeout_ms=timeout_ms, max_records=BATCH)
+        if records:
+            await self._keep(self.sort(records))
+            await consumer.commit()
+            self.recorded.behind_ms = max(0, self._clock.now() - records[-1].timestamp)
+        return len(records)
+
+    def sort(self, records: Sequence[Record]) -> Batch:
+        """Decode each by its topic; what cannot be read is counted and left."""
+        batch = Batch()
+        topics = self._topics
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                if record.topic == topics.history.name:
+                    batch.closed.append(decode(ClosedWindows, record.value))
+                elif record.topic == topics.cases.name:
+                    batch.cases.append(decode(CaseFacts, record.value))
+                elif record.topic == topics.dead_letters.name:
+                    batch.letters.append(decode(DeadLetter, record.value))
+                elif (glance := _glance.decode(record.value)).keyframe and glance.complete:
+                    batch.finals.append(decode(KpiValues, record.value))
+            except msgspec.DecodeError as error:
+                batch.unreadable += 1
+                logger.warning("%s/%d@%d: %s", record.topic, record.partition, record.offset, error)
+        return batch
+
+    async def _keep(self, batch: Batch) -> None:
+        while True:
+            try:
+                await self._write(batch)
+            except Unavailable as error:
+                if self.recorded.failing is None:
+                    logger.warning("the recorder waits: %s", error)
+                self.recorded.failing = error.message
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.recorded.failing = None
+                return
+
+    async def _write(self, batch: Batch) -> None:
+        for closed in batch.closed:
+            if closed.begin:
+                await self._begin(closed)
+        windows = [each for each in batch.closed if await self._current(each)]
+        cases = [each for each in batch.cases if await self._current(each)]
+        await self._history.record(windows)
+        await self._cases.replace(cases)
+        await self._dead_letters.add(batch.letters)
+        await self._runs.keep_final([each for each in batch.finals if await self._current(each)])
+        total = self.recorded
+        total.windows += sum(len(each.windows) for each in windows)
+        total.cases += sum(len(each.cases) for each in cases)
+        total.letters += len(batch.letters)
+        total.unreadable += batch.unreadable
+
+    async def _begin(self, closed: ClosedWindows) -> None:
+        """A run's new attempt: what earlier ones said of its cases goes (``History.record`` sees to windows)."""
+        if await self._current(closed):
+            self._attempts[closed.tenant, closed.run] = closed.attempt
+            await self._cases.void(closed.tenant, closed.run, closed.attempt)
+
+    async def _current(self, told: ClosedWindows | CaseFacts | KpiValues) -> bool:
+        """Whether it comes from the run's latest attempt, as far as known."""
+        key = (told.tenant, told.run)
+        if key not in self._attempts:
+            run = await self._runs.get(*key)
+            self._attempts[key] = told.attempt if run is None else run.attempt
+        self._attempts[key] = max(self._attempts[key], told.attempt)
+        return told.attempt == self._attempts[key]

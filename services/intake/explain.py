@@ -155,7 +155,7 @@ def _check_envelope(attributes: dict[str, Any]) -> None:
         message = "Binary data is not understood: send JSON in 'data'."
         raise _WrongError(Code.UNSUPPORTED_DATA, message, "data_base64")
     sequence = attributes.get("sequence")
-    if not _absent(sequence) and not isinstance(_plain("sequence", sequence), int):
+    if not _absent(sequence) and type(_plain("sequence", sequence)) is not int:
         _check_text("sequence", sequence, MAX_KEY, may_be_empty=True)
 
 

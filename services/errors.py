@@ -1,19 +1,21 @@
 """One error tree, mapped to HTTP in one place (``api/errors.py``) and to exit codes in one (``sightline/cli``).
 
-    SightlineError
-    ├── InvalidInput      somebody's input is wrong: names the field, the value and the remedy
-    │   ├── Unsupported     a form of input that is not understood
-    │   └── CatalogueError  the catalogue does not lint; carries its problems
-    ├── NotFound          what was asked for does not exist
-    ├── Conflict          it exists already, or is in use by another
-    ├── Refused           not allowed here, or not with this key
-    │   └── Unauthenticated   nobody knows who is asking
-    ├── TooLarge          a bounded size was exceeded
-    └── Unavailable       a part of the system cannot be reached or is not ready
-        └── LogGap        the log no longer has what a state needs next
+SightlineError
+├── InvalidInput      somebody's input is wrong: names the field, the value and the remedy
+│   ├── Unsupported     a form of input that is not understood
+│   └── CatalogueError  the catalogue does not lint; carries its problems
+├── NotFound          what was asked for does not exist
+├── Conflict          it exists already, or is in use by another
+├── Refused           not allowed here, or not with this key
+│   └── Unauthenticated   nobody knows who is asking
+├── TooLarge          a bounded size was exceeded
+└── Unavailable       a part of the system cannot be reached or is not ready
+└── LogGap        the log no longer has what a state needs next
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class SightlineError(Exception):
@@ -44,6 +46,19 @@ class Unsupported(InvalidInput):
     """A media type or encoding that is not understood."""
 
     code = "unsupported-media-type"
+
+
+class CatalogueError(InvalidInput):
+    """The catalogue has ``problems`` (each a ``services.catalogue.problems.Problem``; its text says all)."""
+
+    code = "catalogue"
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(
+            f"the catalogue has {count}:\n" + "\n".join(map(str, problems)), remedy="sightline lint explains them"
+        )
+        self.problems = tuple(problems)
 
 
 class NotFound(SightlineError):

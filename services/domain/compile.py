@@ -305,8 +305,9 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
             _process_words(catalogue, part.feed),
         ]
     )
-    name = ".".join([*_feed_words(part.feed)[1:], part.agg.value, *([part.field] if part.field else [])])
-    return Measure(f"{name}@{digest}", part.feed, part.agg, part.field, scale, compiled)
+    kind = type(part.feed).__name__.removesuffix("Feed").lower()
+    words = [kind, *_feed_words(part.feed)[1:], part.agg.value, *([part.field] if part.field else [])]
+    return Measure(f"{'.'.join(words)}@{digest}", part.feed, part.agg, part.field, scale, compiled)
 
 
 def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:

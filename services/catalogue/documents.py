@@ -1,0 +1,504 @@
+"""The shape of the catalogue's YAML, and the domain's values from it.
+
+Each document is ``apiVersion``, ``kind``, ``metadata`` and ``spec``; keys are camelCase. These models know what a
+single document can know (types, unknown and missing keys, defaults); ``lint.py`` knows how documents fit together.
+The JSON Schema for editors and the reference in ``docs/catalogue.md`` follow from the descriptions here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from services.catalogue.words import DURATION_PATTERN, PERCENT, TIME_UNITS, parse_duration, title_of
+from services.domain import catalogue as domain
+from services.domain.catalogue import Agg, Direction, FieldType, KpiType, WindowKind
+
+API_VERSION = "sightline/v1"
+
+
+def _duration(value: object) -> int:
+    if not isinstance(value, str):
+        raise ValueError("write a duration such as 90s, 15m, 4h, 3d or 1h30m")  # noqa: TRY004 - pydantic wants ValueError
+    return parse_duration(value)
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["15m"]}),
+]
+Grain = Literal["1m", "5m", "15m", "1h", "1d", "1w", "1mo"]
+Period = Literal["hour", "day", "week", "month", "quarter", "year"]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Model(BaseModel):
+    """Unknown keys are refused; nothing is coerced from one type to another."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=False, frozen=True
+    )
+
+
+class Metadata(Model):
+    """Who this is."""
+
+    name: str = Field(description="What it is called everywhere else; event types as they come in events.")
+    title: str = Field("", description="What people read; by default made from the name.")
+    description: str = Field("", description="One or two sentences.")
+
+
+class KpiMetadata(Metadata):
+    """Who this is, and whose."""
+
+    owner: str = Field(
+        min_length=1, description="Who answers for the number: an address or a team. Required."
+    )
+
+
+class FieldSpec(Model):
+    """One field of an event's ``data``."""
+
+    type: Annotated[FieldType, Field(strict=False)] = Field(
+        description="string, integer, decimal, boolean or timestamp."
+    )
+    scale: int | None = Field(
+        None, ge=0, le=12, description="Decimal digits kept of a decimal; 2 unless said."
+    )
+    unit: str | None = Field(None, description="What a number is measured in: EUR, kg, …")
+    required: bool = Field(False, description="Whether an event without it is refused.")
+    description: str = Field("", description="What it means.")
+
+    @model_validator(mode="after")
+    def _scale_belongs_to_decimals(self) -> FieldSpec:
+        if self.scale is not None and self.type is not FieldType.DECIMAL:
+            raise ValueError(f"only a decimal has a scale, not {self.type}")
+        return self
+
+
+class EventTypeSpec(Model):
+    """A kind of business fact."""
+
+    fields: dict[str, FieldSpec] = Field(description="The fields of `data`, by name.")
+    objects: dict[str, str] = Field(
+        default_factory=dict, description="Object type → the field that holds its id (or `subject`)."
+    )
+    dimensions: list[str] = Field(
+        default_factory=list, description="Fields that numbers are usually split by."
+    )
+    sources: list[str] = Field(
+        default_factory=list, description="Systems expected to send it; they hold the watermark back."
+    )
+
+
+class StepSpec(Model):
+    """A step of a process: the first event of its type that passes the filter."""
+
+    name: str = Field(description="What the step is called.")
+    event: str = Field(description="The event type that reports it.")
+    filter: str | None = Field(None, description="CEL over the event's fields: which events count.")
+
+
+class DueSpec(Model):
+    """A time by which a step must have happened: `field`, or `within`."""
+
+    name: str = Field(description="What the due time is called.")
+    step: str = Field(description="The step that sets it.")
+    until: str = Field(description="The step that meets it.")
+    field: str | None = Field(None, description="The timestamp field of the step's event that holds it.")
+    within: Duration | None = Field(None, description="How long after the step it is.")
+    item: str | None = Field(
+        None, description="The field that tells items of a case apart, each with its own due time."
+    )
+
+
+class ProcessSpec(Model):
+    """The life of one kind of object, as its events tell it."""
+
+    object: str = Field(description="The object type whose life it is.")
+    steps: list[StepSpec] = Field(
+        min_length=1, description="The steps, in the order in which they are meant to happen."
+    )
+    opens: str = Field(description="The step that opens a case.")
+    ends: list[str] = Field(min_length=1, description="The steps that end it.")
+    attributes: dict[str, str] = Field(
+        default_factory=dict,
+        description="What a case learns: name → `step.field` of that step's first event.",
+    )
+    dues: list[DueSpec] = Field(default_factory=list, description="Due times.")
+    stuck_after: Duration | None = Field(
+        None, description="An open case without a new step for so long is stuck."
+    )
+    grace: Duration = Field(86_400_000, description="How long an ended case is remembered; 1d unless said.")
+
+
+class MeasureSpec(Model):
+    """What is aggregated: events, or what the cases of a process tell."""
+
+    agg: Annotated[Agg, Field(strict=False)] = Field(
+        description="count, sum, min, max, avg, distinct, percentile or last."
+    )
+    event: str | None = Field(None, description="The event type whose events are aggregated.")
+    process: str | None = Field(
+        None, description="The process whose cases are, together with `step` or `due`."
+    )
+    step: str | None = Field(None, description="Cases that reach this step, when they do.")
+    due: str | None = Field(None, description="Due times of this name, when they are met or missed.")
+    outcome: Literal["met", "on_time", "late", "missed"] | None = Field(
+        None,
+        description="Which of them: `met` (unless said), `on_time` or `late` (parts of `met`), `missed`.",
+    )
+    field: str | None = Field(None, description="The field to aggregate; of a due time, `lateness`.")
+    percentile: Number | None = Field(None, ge=0, le=100, description="Which percentile, 0 to 100.")
+    filter: str | None = Field(None, description="CEL: which events (or cases) count.")
+
+    def to_domain(self) -> domain.MeasureSpec:
+        """The domain's value."""
+        return domain.MeasureSpec(
+            self.agg, self.event, self.process, self.step, self.due, self.outcome or "met", self.field,
+            self.percentile, self.filter,
+        )  # fmt: skip
+
+
+def _part(value: object) -> str:
+    return "<kpi>" if isinstance(value, str) else "<measure>"
+
+
+Part = Annotated[
+    Annotated[str, Tag("<kpi>")] | Annotated[MeasureSpec, Tag("<measure>")], Discriminator(_part)
+]
+
+
+class WindowSpec(Model):
+    """What span of time the current value covers: exactly one of `rolling`, `calendar`, `toDate`, `allTime`."""
+
+    rolling: Duration | None = Field(None, description="The last so long, up to now.")
+    calendar: Period | None = Field(
+        None, description="The whole hour, day, week, month, quarter or year that now is in."
+    )
+    to_date: Period | None = Field(None, description="From the beginning of the period until now.")
+    all_time: Literal[True] | None = Field(None, description="Everything so far.")
+    timezone: str = Field("UTC", description="The time zone of calendar periods and of history's slots.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> WindowSpec:
+        given = [self.rolling, self.calendar, self.to_date, self.all_time]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("a window is exactly one of rolling, calendar, toDate and allTime")
+        if self.rolling == 0:
+            raise ValueError("a rolling window has a length")
+        return self
+
+    def to_domain(self) -> domain.Window:
+        """The domain's value."""
+        if self.rolling is not None:
+            return domain.Window(WindowKind.ROLLING, length_ms=self.rolling, timezone=self.timezone)
+        if self.calendar is not None:
+            return domain.Window(WindowKind.CALENDAR, period=self.calendar, timezone=self.timezone)
+        if self.to_date is not None:
+            return domain.Window(WindowKind.TO_DATE, period=self.to_date, timezone=self.timezone)
+        return domain.Window(WindowKind.ALL_TIME, timezone=self.timezone)
+
+
+class TargetSpec(Model):
+    """What the number should be."""
+
+    value: Number = Field(description="The target, in the KPI's unit.")
+    band: Number = Field(0, ge=0, description="How far off is still *watch*, in the KPI's unit.")
+    direction: Annotated[Direction, Field(strict=False)] = Field(description="at_least, at_most or between.")
+
+
+class KpiSpec(Model):
+    """What all types of KPI share."""
+
+    unit: str | None = Field(
+        None, description="What the number is measured in; a default follows from what is measured."
+    )
+    scale: Number | None = Field(
+        None,
+        description="What the number is multiplied by; 100 for percent, durations convert to `unit` by themselves.",
+    )
+    dimensions: list[str] = Field(default_factory=list, description="What it is split by.")
+    window: WindowSpec = Field(description="What span of time the current value covers.")
+    grain: Grain | None = Field(
+        None, description="The slots that history keeps; a default follows from the window."
+    )
+    filter: str | None = Field(
+        None, description="CEL: which events (or cases) count, for all of its measures."
+    )
+    target: TargetSpec | None = Field(None, description="What it should be.")
+    minimum_samples: int = Field(1, ge=1, description="With fewer samples, its status is unknown.")
+    allowed_lateness: Duration = Field(
+        60_000, description="How long a pane stays open for late events; 1m unless said."
+    )
+    reopen: Duration = Field(
+        7 * 86_400_000, description="How long late events amend history; 7d unless said."
+    )
+    stale_after: Duration | None = Field(
+        None, description="Without events for so long, its status is unknown."
+    )
+
+
+class SimpleSpec(KpiSpec):
+    """One measure."""
+
+    type: Literal["simple"] = Field(description="One measure over the window.")
+    measure: MeasureSpec = Field(description="What is aggregated.")
+
+
+class CumulativeSpec(KpiSpec):
+    """One measure, added up over a longer window."""
+
+    type: Literal["cumulative"] = Field(description="One measure, added up: to date, or over all time.")
+    measure: MeasureSpec = Field(description="What is aggregated.")
+
+
+class RatioSpec(KpiSpec):
+    """One measure over another."""
+
+    type: Literal["ratio"] = Field(description="One measure divided by another.")
+    numerator: Part = Field(description="A measure, or the name of a KPI whose measure is meant.")
+    denominator: Part = Field(description="A measure, or the name of a KPI whose measure is meant.")
+
+
+class DerivedSpec(KpiSpec):
+    """Arithmetic over other KPIs."""
+
+    type: Literal["derived"] = Field(description="Arithmetic over other KPIs' values.")
+    expr: str = Field(description="Names of KPIs, numbers, + - * / ( ), min(), max(), abs().")
+
+
+class ConversionSpec(KpiSpec):
+    """The share of cases that get from one step to another in time."""
+
+    type: Literal["conversion"] = Field(description="The share of cases that reach a step in time.")
+    process: str = Field(description="The process.")
+    from_: str = Field(alias="from", description="Cases with this step in the window …")
+    to: str = Field(description="… that reached this one …")
+    within: Duration = Field(description="… within so long.")
+
+
+class DurationSpec(KpiSpec):
+    """The time between two steps."""
+
+    type: Literal["duration"] = Field(description="The time that cases take from one step to another.")
+    process: str = Field(description="The process.")
+    from_: str = Field(alias="from", description="The step that starts it.")
+    to: str = Field(description="The step that ends it; it counts when both are known.")
+    agg: Annotated[Agg, Field(strict=False)] = Field(
+        Agg.AVG, description="avg (unless said), sum, count or percentile."
+    )
+    percentile: Number | None = Field(None, ge=0, le=100, description="Which percentile, 0 to 100.")
+
+
+class LevelSpec(KpiSpec):
+    """How many there are now: in minus out."""
+
+    type: Literal["level"] = Field(description="How many there are now.")
+    window: WindowSpec = Field(
+        WindowSpec.model_validate({"allTime": True}),
+        description="Of no effect on a level but for its time zone.",
+    )
+    process: str | None = Field(None, description="The process whose cases are counted, together with `of`.")
+    of: Literal["open", "overdue", "waiting"] | None = Field(
+        None, description="`open` cases, cases `overdue` (past `due`), or cases `waiting` in `step`."
+    )
+    due: str | None = Field(None, description="The due time that `overdue` cases have passed.")
+    step: str | None = Field(None, description="The step that `waiting` cases have reached last.")
+    numerator: Part | None = Field(None, description="Without a process: what comes in.")
+    denominator: Part | None = Field(None, description="Without a process: what goes out.")
+
+
+def _type(value: object) -> str | None:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"<{kind}>" if kind in {type_.value for type_ in KpiType} else None
+
+
+AnyKpiSpec = Annotated[
+    Annotated[SimpleSpec, Tag("<simple>")]
+    | Annotated[CumulativeSpec, Tag("<cumulative>")]
+    | Annotated[RatioSpec, Tag("<ratio>")]
+    | Annotated[DerivedSpec, Tag("<derived>")]
+    | Annotated[ConversionSpec, Tag("<conversion>")]
+    | Annotated[DurationSpec, Tag("<duration>")]
+    | Annotated[LevelSpec, Tag("<level>")],
+    Discriminator(_type),
+]
+
+
+class EventTypeDocument(Model):
+    """A kind of business fact: what an event of this type says, and which objects it concerns."""
+
+    api_version: Literal["sightline/v1"] = Field(description="The version of this format.")
+    kind: Literal["EventType"] = Field(description="What the document describes.")
+    metadata: Metadata = Field(description="Who this is.")
+    spec: EventTypeSpec = Field(description="What it is.")
+
+    def to_domain(self) -> domain.EventType:
+        """The domain's value."""
+        spec = self.spec
+        fields = {
+            name: domain.Field(name, one.type, one.unit, _scale(one), one.required, one.description)
+            for name, one in spec.fields.items()
+        }
+        return domain.EventType(
+            self.metadata.name, self.metadata.description, fields, spec.objects, tuple(spec.dimensions),
+            tuple(spec.sources),
+        )  # fmt: skip
+
+
+class ProcessDocument(Model):
+    """The life of one kind of object: its steps, when a case opens and ends, what it learns, what is due."""
+
+    api_version: Literal["sightline/v1"] = Field(description="The version of this format.")
+    kind: Literal["Process"] = Field(description="What the document describes.")
+    metadata: Metadata = Field(description="Who this is.")
+    spec: ProcessSpec = Field(description="What it is.")
+
+    @field_validator("spec")
+    @classmethod
+    def _attributes_name_step_and_field(cls, spec: ProcessSpec) -> ProcessSpec:
+        for name, path in spec.attributes.items():
+            if path.count(".") != 1:
+                raise ValueError(f"the attribute {name!r} is written as step.field, not {path!r}")
+        return spec
+
+    def to_domain(self) -> domain.Process:
+        """The domain's value."""
+        spec = self.spec
+        attributes = {
+            name: (path.partition(".")[0], path.partition(".")[2]) for name, path in spec.attributes.items()
+        }
+        return domain.Process(
+            self.metadata.name,
+            spec.object,
+            tuple(domain.Step(step.name, step.event, step.filter) for step in spec.steps),
+            spec.opens,
+            tuple(spec.ends),
+            attributes,
+            tuple(
+                domain.Due(due.name, due.step, due.until, due.field, due.within, due.item)
+                for due in spec.dues
+            ),
+            spec.stuck_after,
+            spec.grace,
+            self.metadata.description,
+        )
+
+
+class KpiDocument(Model):
+    """One number that somebody owns."""
+
+    api_version: Literal["sightline/v1"] = Field(description="The version of this format.")
+    kind: Literal["Kpi"] = Field(description="What the document describes.")
+    metadata: KpiMetadata = Field(description="Who this is, and whose.")
+    spec: AnyKpiSpec = Field(description="What it is.")
+
+    def to_domain(self) -> domain.Kpi:
+        """The domain's value; where no unit is given and none follows from the KPI itself, it is ``""``."""
+        spec: Any = self.spec
+        window = spec.window.to_domain()
+        unit = default_unit(spec) if spec.unit is None else spec.unit
+
+        def get(name: str) -> Any:
+            return getattr(spec, name, None)
+
+        return domain.Kpi(
+            name=self.metadata.name,
+            title=self.metadata.title or title_of(self.metadata.name),
+            owner=self.metadata.owner,
+            type=KpiType(spec.type),
+            window=window,
+            grain=spec.grain or default_grain(window),
+            unit=unit,
+            dimensions=tuple(spec.dimensions),
+            description=self.metadata.description,
+            measure=_measure(get("measure")),
+            numerator=_measure(get("numerator")),
+            denominator=_measure(get("denominator")),
+            scale=default_scale(spec, unit) if spec.scale is None else spec.scale,
+            expr=get("expr"),
+            process=get("process"),
+            start=get("from_"),
+            end=get("to"),
+            within_ms=get("within"),
+            agg=get("agg"),
+            percentile=get("percentile"),
+            of=get("of"),
+            due=get("due"),
+            step=get("step"),
+            filter=spec.filter,
+            target=spec.target and domain.Target(spec.target.value, spec.target.band, spec.target.direction),
+            minimum_samples=spec.minimum_samples,
+            lateness_ms=spec.allowed_lateness,
+            reopen_ms=spec.reopen,
+            stale_ms=spec.stale_after,
+        )
+
+
+AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument
+DOCUMENTS: dict[str, type[EventTypeDocument | ProcessDocument | KpiDocument]] = {
+    "EventType": EventTypeDocument,
+    "Process": ProcessDocument,
+    "Kpi": KpiDocument,
+}
+
+
+def _scale(spec: FieldSpec) -> int:
+    if spec.type is not FieldType.DECIMAL:
+        return 0
+    return 2 if spec.scale is None else spec.scale
+
+
+def _measure(part: MeasureSpec | str | None) -> Any:
+    return part.to_domain() if isinstance(part, MeasureSpec) else part
+
+
+def counts(spec: Any) -> bool:
+    """Whether the number is a number of things."""
+    agg = spec.measure.agg if isinstance(spec, SimpleSpec | CumulativeSpec) else getattr(spec, "agg", None)
+    return isinstance(spec, LevelSpec) or agg in {Agg.COUNT, Agg.DISTINCT}
+
+
+def in_time(spec: Any) -> bool:
+    """Whether what is computed comes in milliseconds."""
+    if counts(spec):
+        return False
+    if isinstance(spec, SimpleSpec | CumulativeSpec):
+        return spec.measure.due is not None
+    return isinstance(spec, DurationSpec)
+
+
+def default_unit(spec: Any) -> str:
+    """The unit that follows from the KPI alone; a field's unit is the linter's to find."""
+    if isinstance(spec, RatioSpec | ConversionSpec):
+        return "percent" if spec.scale == 100 else "ratio"
+    return "count" if counts(spec) else ""
+
+
+def default_scale(spec: Any, unit: str) -> float:
+    """100 for shares in percent; from milliseconds to ``unit`` for durations; else 1."""
+    if isinstance(spec, RatioSpec | ConversionSpec) and unit in PERCENT:
+        return 100.0
+    return 1 / TIME_UNITS[unit] if in_time(spec) and unit in TIME_UNITS else 1.0
+
+
+def default_grain(window: domain.Window) -> str:
+    """Slots of history that fit the window."""
+    if window.kind is WindowKind.ROLLING:
+        length = window.length_ms or 0
+        return "5m" if length <= 3_600_000 else "1h" if length <= 7 * 86_400_000 else "1d"
+    return {"hour": "15m", "day": "1h", "week": "1d", "month": "1d"}.get(window.period or "hour", "1mo")

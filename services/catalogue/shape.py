@@ -1,0 +1,143 @@
+"""One document at a time: does it have the shape of its kind? Pydantic's findings in our own words."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from services.catalogue.documents import API_VERSION, DOCUMENTS, AnyDocument, KpiDocument
+from services.catalogue.problems import Problem, did_you_mean
+from services.catalogue.read import Document, Path_
+from services.domain.catalogue import KpiType
+
+# Documents of other parts of the product that may live in the same folder.
+FOREIGN_KINDS = frozenset({"Import", "ImportMapping", "Mapping", "Test"})
+
+_KPI_TYPES = [kind.value for kind in KpiType]
+
+
+def is_foreign(document: Document) -> bool:
+    """Whether a YAML document in the folder is none of the catalogue's business."""
+    if not isinstance(document.data, dict):
+        return False
+    if document.data.get("kind") in FOREIGN_KINDS:
+        return True
+    return not {"apiVersion", "kind", "metadata", "spec"} & document.data.keys()
+
+
+def read_shape(document: Document) -> tuple[AnyDocument | None, list[Problem]]:
+    """The document's model, or what keeps it from being one."""
+    if not isinstance(document.data, dict):
+        return None, [
+            document.problem((), "a document is a mapping", "begin with apiVersion, kind, metadata, spec")
+        ]
+    kind = document.data.get("kind")
+    if kind is None:
+        return None, [
+            document.problem(("kind",), "the kind is missing", f"write one of {', '.join(DOCUMENTS)}")
+        ]
+    if kind not in DOCUMENTS:
+        message = f"{kind!r} is no kind of document"
+        return None, [document.problem(("kind",), message, did_you_mean(str(kind), DOCUMENTS))]
+    try:
+        return DOCUMENTS[kind].model_validate(document.data), []
+    except ValidationError as error:
+        return None, sorted({_problem(document, dict(one)) for one in error.errors(include_url=False)})
+
+
+def _problem(document: Document, error: dict[str, Any]) -> Problem:
+    path = _path(document, error["loc"])
+    message, remedy = _explain(document, path, error)
+    return document.problem(path, message, remedy)
+
+
+def _path(document: Document, loc: tuple[int | str, ...]) -> Path_:
+    """Where in the document: without the names of union members and validators' own words."""
+    parts = [part for part in loc if not (isinstance(part, str) and part.startswith("<"))]
+    if parts and parts[-1] == "[key]":
+        parts.pop()
+    if document.data.get("kind") == "Kpi" and parts == ["spec"] and loc[-1] == "spec":
+        return ("spec", "type") if isinstance(document.data.get("spec"), dict) else ("spec",)
+    return tuple(parts)
+
+
+def _explain(document: Document, path: Path_, error: dict[str, Any]) -> tuple[str, str]:
+    """Message and remedy."""
+    key = str(path[-1]) if path else ""
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return f"there is no key {key!r} here", did_you_mean(key, _keys_at(document, path[:-1]))
+        case "missing":
+            return _missing(document, path, key)
+        case "union_tag_not_found" | "union_tag_invalid":
+            kind = document.value(path)
+            if kind is None:
+                return "the type of KPI is missing", f"write one of {', '.join(_KPI_TYPES)}"
+            return f"{kind!r} is no type of KPI", did_you_mean(str(kind), _KPI_TYPES)
+        case "enum" | "literal_error":
+            if path == ("apiVersion",):
+                return f"this format is {API_VERSION}", f"write {API_VERSION}"
+            allowed = context.get("expected", "").replace("'", "").replace(" or ", ", ").split(", ")
+            return f"{document.value(path)!r} is not possible here", did_you_mean(
+                str(document.value(path)), allowed
+            )
+        case "value_error":
+            return str(context["error"]), ""
+        case "string_type":
+            return "this should be text", "put it in quotes"
+        case "string_too_short":
+            return f"{key} is empty", "say whose it is" if key == "owner" else ""
+        case _:
+            return str(error["msg"]).replace("Input should be", "this should be"), ""
+
+
+def _missing(document: Document, path: Path_, key: str) -> tuple[str, str]:
+    if key == "owner":
+        return "a KPI without an owner is refused", "add owner to metadata: who answers for this number"
+    present = document.value(path[:-1])
+    near = did_you_mean(key, present) if isinstance(present, dict) else ""
+    hint = near if near.startswith("did you mean") else ""
+    return (
+        f"{key} is missing",
+        f"{hint.removeprefix('did you mean ').removesuffix('?')} looks like it" if hint else "",
+    )
+
+
+def _keys_at(document: Document, path: Path_) -> list[str]:
+    """The keys that the model of this place has."""
+    models: list[type[BaseModel]] = [DOCUMENTS[document.data["kind"]]]
+    for part in path:
+        models = [inner for model in models for inner in _inside(document, model, part)]
+    return [field.alias or name for model in models for name, field in model.model_fields.items()]
+
+
+def _inside(document: Document, model: type[BaseModel], part: int | str) -> Iterator[type[BaseModel]]:
+    if isinstance(part, int):
+        yield model
+        return
+    for name, field in model.model_fields.items():
+        if part in {name, field.alias}:
+            found = list(_models(field.annotation))
+            if model is KpiDocument and part == "spec":
+                wanted = document.value(("spec", "type"))
+                found = [one for one in found if _tag(one) == wanted]
+            yield from found
+            return
+    yield model  # a key of a mapping by name, such as a field's
+
+
+def _tag(model: type[BaseModel]) -> str:
+    return str(get_args(model.model_fields["type"].annotation)[0])
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in {Union, types.UnionType} or get_args(annotation):
+        for one in get_args(annotation):
+            if not isinstance(one, str):
+                yield from _models(one)

@@ -23,7 +23,6 @@ from services.domain.stored import (
     StoredDeadLetter,
 )
 
-
 MAX_RECORD_BYTES = (1 << 20) - 1_024
 """Key and value of one record together: what fits into a Kafka batch of 1 MiB."""
 

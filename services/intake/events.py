@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta, Raw
@@ -21,6 +21,7 @@ from services.domain.identity import event_identity
 from services.intake.amounts import LARGEST, amount_parser, milliseconds
 from services.intake.explain import MAX_KEY, MAX_TEXT, Rejection, explain, too_large
 
+Values = tuple[str | int | bool | None, ...]
 Key = Annotated[str, Meta(min_length=1, max_length=MAX_KEY)]
 Instant = Annotated[datetime, Meta(tz=True)]
 
@@ -61,7 +62,7 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     time: int
     source: str
     identity: int
-    values: tuple[str | int | bool | None, ...]
+    values: Values
     copies: tuple[tuple[str, str], ...]
     route: str
     cold: bytes
@@ -69,12 +70,11 @@ class Event(msgspec.Struct, gc=False, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How events of one type are read. ``routes``: (process, index of the key among the fields; -1: subject)."""
+    """How events of one type are read: JSON → data → values; and (values, subject) → copies."""
 
-    type: EventType
     decode: Callable[[Any], Any]
-    values: Callable[[Any], tuple[str | int | bool | None, ...]]
-    routes: tuple[tuple[str, int], ...]
+    values: Callable[[Any], Values]
+    copies: Callable[[Values, str | None], tuple[tuple[str, str], ...]]
 
 
 # A NUL in a string: databases refuse it, and identities are joined with it.
@@ -113,14 +113,10 @@ class Validator:
             if (event_id is None and envelope.id is None) or (source is None and envelope.source is None):
                 return explain(payload, index, self._catalogue, None, source=source, event_id=event_id)
             payload, envelope.id, envelope.source = _complete(payload, envelope, source, event_id)
-        copies = []
-        for process, at in plan.routes:
-            key = values[at] if at >= 0 else envelope.subject
-            if key is not None:
-                copies.append((process, key if isinstance(key, str) else str(key)))
+        copies = plan.copies(values, envelope.subject)
         route = "" if copies else envelope.partitionkey or envelope.subject or envelope.id
         identity = event_identity(envelope.source, envelope.id)
-        return Event(envelope.type, time, envelope.source, identity, values, tuple(copies), route, payload)
+        return Event(envelope.type, time, envelope.source, identity, values, copies, route, payload)
 
 
 def _complete(
@@ -144,13 +140,33 @@ def _plan(catalogue: Catalogue, event: EventType) -> Plan:
         kw_only=True,
         gc=False,
     )
-    places = {field.name: at for at, field in enumerate(fields)} | {"subject": -1}
-    routes = tuple(
-        (process.name, places[event.objects[process.object]])
+    return Plan(msgspec.json.Decoder(shape).decode, _reader(fields), _copier(catalogue, event))
+
+
+def _copier(
+    catalogue: Catalogue, event: EventType
+) -> Callable[[Values, str | None], tuple[tuple[str, str], ...]]:
+    """Which (process, case key) an event of this type concerns, in catalogue order."""
+    places = {name: at for at, name in enumerate(event.fields)}
+    routes = [
+        (process.name, event.objects[process.object])
         for process in catalogue.processes.values()
         if process.object in event.objects
-    )
-    return Plan(event, msgspec.json.Decoder(shape).decode, _reader(fields), routes)
+    ]
+    if len(routes) == 1:
+        [(process, name)] = routes
+        field = event.fields.get(name)
+        if (
+            field is not None and field.required and field.type is FieldType.STRING
+        ):  # nearly all are like this
+            at = places[name]
+            return lambda values, _subject: ((process, cast("str", values[at])),)
+
+    def copies(values: Values, subject: str | None) -> tuple[tuple[str, str], ...]:
+        keys = ((process, values[places[name]] if name in places else subject) for process, name in routes)
+        return tuple((process, str(key)) for process, key in keys if key is not None)
+
+    return copies
 
 
 def _slot(name: str, field: Field, *, is_key: bool) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -170,7 +186,7 @@ _SHAPES: Mapping[FieldType, Any] = {
 }
 
 
-def _reader(fields: list[Field]) -> Callable[[Any], tuple[str | int | bool | None, ...]]:
+def _reader(fields: list[Field]) -> Callable[[Any], Values]:
     """Generated: ``lambda d: (d.f0, amount1(d.f1), …)``; several times faster than a loop over fields."""
     names: dict[str, Any] = {"instant": milliseconds}
     parts = []
@@ -187,7 +203,7 @@ def _reader(fields: list[Field]) -> Callable[[Any], tuple[str | int | bool | Non
         else:
             parts.append(f"(None if {value} is None else instant({value}))")
     body = "".join(part + ", " for part in parts)
-    read_values: Callable[[Any], tuple[Any, ...]] = eval(f"lambda d: ({body})", names)  # noqa: S307  # built above, of positions only
+    read_values: Callable[[Any], Values] = eval(f"lambda d: ({body})", names)  # noqa: S307  # built above, of positions only
     return read_values
 
 

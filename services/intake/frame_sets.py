@@ -12,6 +12,7 @@ from services.intake.events import Event
 from services.ports import Append
 
 _CACHED = 200_000
+_new = tuple.__new__
 
 
 class Framer:

@@ -1,0 +1,469 @@
+"""The cases of one process in one partition: what each has been through, and what that adds to the measures.
+
+A case is a row: the first occurrence of each step by (event time, identity), the attributes and due times read from
+those events, and its last activity. Folding is commutative: an event may precede its opener, and what was told of a
+case is taken back and told anew where a later arrival changes it. Time passes by ``advance`` alone: then due times
+that have gone by are told, and closed cases leave after the process's grace (as do those that were never opened). An
+event of a case that has left starts it anew.
+
+About 150 bytes per case of six steps, two attributes and two due times, and its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases, Layout
+from services.domain.catalogue import EventType, Field, FieldType, Process
+from services.domain.contributions import Told, differences, promise_story, promises, story
+from services.domain.index import Index
+from services.domain.items import Items, ItemsTold, Named, item_keys
+from services.domain.program import DueFeed, EventFeed, Feed, Filter, OverdueFeed
+from services.domain.rows import NULL, Codes, Columns, Hashes, Mask, Numbers, Rows, Strings
+from services.domain.texts import Texts
+
+_TIE_BITS = np.uint64(33)
+_BLOCK = 65_536
+_SPARSE = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class CaseEvents:
+    """Events of one type as one process sees them; ``keys`` are ``hash64`` of the cases' ids.
+
+    ``texts(field, at)`` gives values of a string field at row numbers ``at``, as UTF-8; field "" is the case's id.
+    """
+
+    type: str
+    keys: Hashes
+    rows: Rows
+    texts: Callable[[str, NDArray[np.intp]], Sequence[bytes]]
+
+
+class _Hits(NamedTuple):
+    """Events that count as a step: at ``at`` among ``events`` (None: all)."""
+
+    step: str
+    events: CaseEvents
+    at: NDArray[np.intp] | None
+    keys: Hashes
+    time: Numbers
+    tie: Codes
+
+    def number(self, name: str) -> Numbers:
+        numbers = self.events.rows.number(name)
+        return numbers if self.at is None else numbers[self.at]
+
+    def narrow(self, capture: Captured) -> Codes:
+        rows = self.events.rows
+        found = rows.code(capture.field) if capture.type is FieldType.STRING else rows.flag(capture.field)
+        return (found if self.at is None else found[self.at]).astype(np.int32)
+
+    def hash(self, name: str) -> Hashes:
+        hashes = self.events.rows.hash(name)
+        return hashes if self.at is None else hashes[self.at]
+
+    def texts(self, name: str, at: NDArray[np.intp]) -> Sequence[bytes]:
+        return self.events.texts(name, at if self.at is None else self.at[at])
+
+    def labels(self, field: Field, at: NDArray[np.intp]) -> Sequence[bytes]:
+        if field.type is FieldType.STRING:
+            return self.texts(field.name, at)
+        return [str(number).encode() for number in self.number(field.name)[at].tolist()]
+
+
+class CaseTable:
+    """The cases of ``process``; ``feeds`` are those of its feeds that measures read.
+
+    ``filters`` are the compiled filters of its steps, by step. ``strings`` are the partition's: codes of string
+    attributes refer to them.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        events: Mapping[str, EventType],
+        feeds: Collection[Feed],
+        strings: Strings,
+        filters: Mapping[str, Filter] | None = None,
+    ) -> None:
+        self.process = process
+        self.strings = strings
+        self.layout = layout = Layout(process, events)
+        self.now = LONG_AGO
+        self._filters = filters or {}
+        self._steps: dict[str, list[str]] = {}
+        for step in process.steps:
+            self._steps.setdefault(step.event, []).append(step.name)
+        mine = [feed for feed in feeds if not isinstance(feed, EventFeed) and feed.process == process.name]
+        promised = [feed for feed in mine if isinstance(feed, DueFeed | OverdueFeed)]
+        self._stories = [
+            story(layout, feed)
+            for feed in mine
+            if not isinstance(feed, DueFeed | OverdueFeed) or feed.due in layout.case_dues
+        ]
+        self.items = {
+            due.name: Items(due, [promise_story(feed) for feed in promised if feed.due == due.name])
+            for due in layout.item_dues.values()
+        }
+        decisive = {layout.step[process.opens], *layout.ends}
+        self._decisive = sorted(decisive | {layout.step[due.until] for due in layout.item_dues.values()})
+        self._index = Index()
+        self._ids = Texts()
+        self._wide = np.empty((0, layout.empty_wide.size), np.int64)
+        self._narrow = np.empty((0, layout.empty_narrow.size), np.int32)
+        self._next = np.empty(0, np.int64)
+        self._soonest = NEVER
+        self._left = 0
+
+    def __len__(self) -> int:
+        """How many rows there are, those of cases that have just left among them."""
+        return len(self._index)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        own = (
+            self._wide.nbytes
+            + self._narrow.nbytes
+            + self._next.nbytes
+            + self._index.nbytes
+            + self._ids.nbytes
+        )
+        return own + sum(items.nbytes for items in self.items.values())
+
+    def case_id(self, row: int) -> str:
+        """The id of the case in ``row``."""
+        return self._ids[row]
+
+    def find(self, key: int) -> int:
+        """The row of the case whose id hashes to ``key``; -1 where it is not known."""
+        return int(self._index.find(np.array([key], np.uint64))[0])
+
+    def cases(self, rows: Codes | slice) -> Cases:
+        """A transposed copy of some rows."""
+        wide, narrow = self._wide[: len(self)][rows], self._narrow[: len(self)][rows]
+        return Cases(self.layout, np.ascontiguousarray(wide.T), np.ascontiguousarray(narrow.T))
+
+    def update(self, batch: Sequence[CaseEvents]) -> list[tuple[Feed, Columns]]:
+        """Fold events, in any order; tell what has changed, as facts with weight ±1 per feed.
+
+        Facts have the number ``time`` (when they count), the numbers of their feed (``duration``, ``lateness``,
+        ``converted``), the case's attributes, and the hashes ``case`` and ``identity``.
+        """
+        hits = [hit for events in batch for hit in self._hits(events)]
+        if not hits:
+            return []
+        keys = np.concatenate([hit.keys for hit in hits])
+        found, before = self._index.upsert(keys)
+        if len(self) > before:
+            self._admit(found, before, hits)
+        rows, local = np.unique(found, return_inverse=True)
+        n = rows.size
+        cases = self._side_by_side(rows)
+        new = Cases(self.layout, cases.wide[:, n:], cases.narrow[:, n:])
+        np.maximum.at(new.last, local, np.concatenate([hit.time for hit in hits]))
+        start = 0
+        locals_ = []
+        for hit in hits:
+            locals_.append(local[start : start + hit.keys.size])
+            start += hit.keys.size
+            self._apply(hit, locals_[-1], new)
+        self._wide[rows], self._narrow[rows] = new.wide.T, new.narrow.T
+        self._schedule(rows, new)
+        restate = self._restated(cases, n)
+        told = self._tell(cases, rows, self.now, restate)
+        return told + self._update_items(hits, locals_, rows, cases, restate)
+
+    def advance(self, now: int) -> list[tuple[Feed, Columns]]:
+        """Engine time passes (it never goes back): due times go by, closed cases leave after their grace.
+
+        When a case leaves depends on when this is called relative to ``update``: call it where the log says so.
+        """
+        if now <= self.now:
+            return []
+        before, self.now = self.now, now
+        told = []
+        for items in self.items.values():
+            passing = items.passing(before, now)
+            if passing.size:
+                rows = np.unique(items.cases_of(passing))
+                cases = self._side_by_side(rows)
+                told += self._item_facts(items.pass_time(passing, rows, cases, before, now), rows, cases)
+        if self._soonest > now:
+            return told
+        rows = np.flatnonzero(self._next[: len(self)] <= now).astype(np.int32)
+        cases = self._side_by_side(rows)
+        told = self._tell(cases, rows, np.repeat(np.array([before, now]), rows.size), None) + told
+        old = Cases(self.layout, cases.wide[:, : rows.size], cases.narrow[:, : rows.size])
+        self._leave(rows[self._leaves(old) <= now])
+        self._schedule(rows, self.cases(rows))
+        if self._left > max(_SPARSE, len(self) // 4):
+            self._compact()
+        self._soonest = int(self._next[: len(self)].min(initial=NEVER))
+        return told
+
+    def standing(self) -> Iterator[tuple[Feed, Columns]]:
+        """All that the cases held say now, as if told at once: what a new measure starts from."""
+        for start in range(0, len(self), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(self)), dtype=np.int32)
+            cases = self._side_by_side(rows)
+            cases.wide[:, : rows.size] = self.layout.empty_wide[:, None]
+            cases.narrow[:, : rows.size] = self.layout.empty_narrow[:, None]
+            yield from self._tell(cases, rows, self.now, None)
+            for items in self.items.values():
+                yield from self._item_facts(items.standing(rows, cases, self.now), rows, cases)
+
+    def adopt(self, other: CaseTable) -> None:
+        """Take over the cases of a table of the same process (under another catalogue that left it as it was)."""
+        meta, arrays = other.arrays()
+        self.load(meta, arrays)
+
+    def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A copy of everything: a small JSON head, and one-dimensional arrays by name."""
+        n = len(self)
+        arrays: dict[str, NDArray[Any]] = {
+            "keys": self._index.keys().copy(),
+            "wide": self._wide[:n].flatten(),
+            "narrow": self._narrow[:n].flatten(),
+            "ids": np.frombuffer(self._ids.blob, np.uint8),
+            "offsets": self._ids.offsets,
+        }
+        for name, items in self.items.items():
+            arrays |= {f"item.{name}.{part}": array for part, array in items.arrays(n).items()}
+        return {"now": self.now}, arrays
+
+    def load(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become what ``arrays()`` gave, of a table of the same process."""
+        self.now = meta["now"]
+        self._index = Index(arrays["keys"])
+        n = len(self)
+        self._wide = np.array(arrays["wide"]).reshape(n, self.layout.empty_wide.size)
+        self._narrow = np.array(arrays["narrow"]).reshape(n, self.layout.empty_narrow.size)
+        self._ids = Texts(arrays["ids"].tobytes(), arrays["offsets"])
+        self._next = np.empty(n, np.int64)
+        self._soonest = NEVER
+        self._left = int(np.count_nonzero(self._wide[:, self.layout.last] == LONG_AGO))
+        for name, items in self.items.items():
+            prefix = f"item.{name}."
+            items.load(
+                {
+                    part.removeprefix(prefix): array
+                    for part, array in arrays.items()
+                    if part.startswith(prefix)
+                }
+            )
+        for start in range(0, n, _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, n), dtype=np.int32)
+            self._schedule(rows, self.cases(rows))
+
+    def _hits(self, events: CaseEvents) -> Iterator[_Hits]:
+        if not events.keys.size:
+            return
+        for step in self._steps.get(events.type, ()):
+            compiled = self._filters.get(step)
+            time = events.rows.number("time")
+            tie = (events.rows.hash("identity") >> _TIE_BITS).astype(np.int32)
+            if compiled is None:
+                yield _Hits(step, events, None, events.keys, time, tie)
+                continue
+            at = np.flatnonzero(compiled.mask(events.rows))
+            if at.size:
+                yield _Hits(step, events, at, events.keys[at], time[at], tie[at])
+
+    def _admit(self, found: Codes, before: int, hits: Sequence[_Hits]) -> None:
+        """Make room for rows from ``before`` on, and write down their ids."""
+        n = len(self)
+        ids: list[bytes] = [b""] * (n - before)
+        start = 0
+        for hit in hits:
+            rows = found[start : start + hit.keys.size]
+            start += rows.size
+            new = np.flatnonzero(rows >= before)
+            if new.size:
+                fresh, first = np.unique(rows[new], return_index=True)
+                for row, text in zip((fresh - before).tolist(), hit.texts("", new[first]), strict=True):
+                    ids[row] = text
+        self._ids.extend(ids)
+        if n > self._next.size:
+            size = max(64, n, n * 9 // 8)
+            self._wide = _taller(self._wide, size, self.layout.empty_wide)
+            self._narrow = _taller(self._narrow, size, self.layout.empty_narrow)
+            self._next = np.concatenate([self._next, np.full(size - self._next.size, NEVER)])
+        self._wide[before:n], self._narrow[before:n] = self.layout.empty_wide, self.layout.empty_narrow
+        for items in self.items.values():
+            items.reserve(n)
+
+    def _side_by_side(self, rows: Codes) -> Cases:
+        """The rows twice, transposed: the first half stays as it was, the second is worked on."""
+        n = rows.size
+        wide = np.empty((self._wide.shape[1], 2 * n), np.int64)
+        narrow = np.empty((self._narrow.shape[1], 2 * n), np.int32)
+        wide[:, :n], narrow[:, :n] = self._wide[rows].T, self._narrow[rows].T
+        wide[:, n:], narrow[:, n:] = wide[:, :n], narrow[:, :n]
+        return Cases(self.layout, wide, narrow)
+
+    def _apply(self, hit: _Hits, local: NDArray[np.intp], new: Cases) -> None:
+        """Let the earliest of each case's events stand as the step, and keep its fields."""
+        column = self.layout.step[hit.step]
+        times, ties = new.wide[column], new.narrow[column]
+        time = times[local]
+        earlier = np.flatnonzero((hit.time < time) | ((hit.time == time) & (hit.tie < ties[local])))
+        if not earlier.size:
+            return
+        order = earlier[np.lexsort((hit.tie[earlier], hit.time[earlier]))[::-1]]
+        at = local[order]  # the earliest comes last, and of repeated indices numpy keeps the last
+        times[at], ties[at] = hit.time[order], hit.tie[order]
+        for capture in self.layout.captured:
+            if capture.step == hit.step:
+                if capture.narrow:
+                    new.narrow[capture.column][at] = hit.narrow(capture)[order]
+                else:
+                    values = hit.number(capture.field)[order]
+                    new.wide[capture.column][at] = np.where(values == NULL, capture.absent, values)
+
+    def _restated(self, cases: Cases, n: int) -> Mask | None:
+        """The cases that have other attributes now."""
+        changed: Mask | None = None
+        for capture in self.layout.attributes.values():
+            values = (cases.narrow if capture.narrow else cases.wide)[capture.column]
+            differs = values[:n] != values[n:]
+            changed = differs if changed is None else changed | differs
+        return changed
+
+    def _schedule(self, rows: Codes, cases: Cases) -> None:
+        """Write down when the truth about these cases can next change without an event."""
+        soonest = self._leaves(cases)
+        for due in self.layout.case_dues.values():
+            at = promises(cases, due, self.now)
+            pending = (at.due > self.now) & (at.stop > at.due)
+            soonest = np.minimum(soonest, np.where(pending, at.due, NEVER))
+        self._next[rows] = soonest
+        self._soonest = min(self._soonest, int(soonest.min(initial=NEVER)))
+
+    def _leaves(self, cases: Cases) -> Numbers:
+        """When each case leaves: its grace after the last event, once it is closed or where it was never opened."""
+        done = ((cases.ended != NEVER) | (cases.opened == NEVER)) & (cases.last != LONG_AGO)
+        return np.where(done, cases.last + self.process.grace_ms, NEVER)
+
+    def _leave(self, rows: Codes) -> None:
+        self._wide[rows], self._narrow[rows] = self.layout.empty_wide, self.layout.empty_narrow
+        for items in self.items.values():
+            items.leave(rows)
+        self._left += rows.size
+
+    def _compact(self) -> None:
+        n = len(self)
+        kept = self._wide[:n, self.layout.last] != LONG_AGO
+        moved = self._index.keep(kept)
+        self._ids.keep(kept)
+        self._wide, self._narrow, self._next = (
+            self._wide[:n][kept],
+            self._narrow[:n][kept],
+            self._next[:n][kept],
+        )
+        for items in self.items.values():
+            items.keep(moved, len(self))
+        self._left = 0
+
+    def _tell(
+        self, cases: Cases, rows: Codes, now: Numbers | int, restate: Mask | None
+    ) -> list[tuple[Feed, Columns]]:
+        if not self._stories:
+            return []
+        lines = [line for told in self._stories for line in told.lines(cases, now)]
+        keys = self._index.keys()[rows]
+        facts = []
+        for told in differences(self._stories, lines, restate):
+            key = keys[told.at % rows.size]
+            facts.append((told.feed, self._facts(told, cases, told.at, key, key)))
+        return facts
+
+    def _update_items(
+        self,
+        hits: Sequence[_Hits],
+        locals_: Sequence[NDArray[np.intp]],
+        rows: Codes,
+        cases: Cases,
+        restate: Mask | None,
+    ) -> list[tuple[Feed, Columns]]:
+        if not self.items:
+            return []
+        n = rows.size
+        decisive = cases.wide[self._decisive]
+        changed = (decisive[:, :n] != decisive[:, n:]).any(axis=0)
+        if restate is not None:
+            changed |= restate
+        told = []
+        for items in self.items.values():
+            named = [
+                one
+                for hit, local in zip(hits, locals_, strict=True)
+                if hit.step == items.due.step
+                for one in self._named(items, hit, rows[local])
+            ]
+            told += self._item_facts(
+                items.update(rows, changed, named, cases, now=self.now, restate=restate), rows, cases
+            )
+        return told
+
+    def _named(self, items: Items, hit: _Hits, rows: Codes) -> Iterator[Named]:
+        """The events among ``hit`` that name an item."""
+        due = items.due
+        field = due.item or ""
+        hashes = hit.hash(field)
+        at = np.flatnonzero(hashes)
+        if not at.size:
+            return
+        if due.field is None:
+            times = hit.time + (due.within_ms or 0)
+        else:
+            read = hit.number(due.field)
+            times = np.where(read == NULL, NEVER, read)
+        yield Named(
+            rows[at],
+            item_keys(hit.keys[at], hashes[at]),
+            hit.time[at],
+            hit.tie[at],
+            times[at],
+            lambda chosen: hit.labels(self.layout.field(due.step, field), at[chosen]),
+        )
+
+    def _item_facts(self, told: Sequence[ItemsTold], rows: Codes, cases: Cases) -> list[tuple[Feed, Columns]]:
+        if not told:
+            return []
+        keys = self._index.keys()[rows]
+        return [
+            (
+                item.told.feed,
+                self._facts(item.told, cases, item.case, keys[item.case % rows.size], item.identity),
+            )
+            for item in told
+        ]
+
+    def _facts(
+        self, told: Told, cases: Cases, at: NDArray[np.intp], keys: Hashes, identity: Hashes
+    ) -> Columns:
+        numbers, codes, flags = {"time": told.time}, {}, {}
+        if told.number is not None:
+            numbers[told.number] = told.values
+        for name, capture in self.layout.attributes.items():
+            if capture.type is FieldType.STRING:
+                codes[name] = cases.narrow[capture.column][at]
+            elif capture.narrow:
+                flags[name] = cases.narrow[capture.column][at].astype(np.int8)
+            else:
+                numbers[name] = cases.wide[capture.column][at]
+        hashes = {"case": keys, "identity": identity}
+        return Columns(told.time.size, self.strings, numbers, codes, flags, hashes, told.weight)
+
+
+def _taller(matrix: NDArray[Any], rows: int, empty: NDArray[Any]) -> NDArray[Any]:
+    taller = np.empty((rows, empty.size), empty.dtype)
+    taller[: matrix.shape[0]] = matrix
+    return taller

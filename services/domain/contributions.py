@@ -1,0 +1,214 @@
+"""What a case adds to the measures of its process: a pure function of its row and of the engine's time.
+
+Each feed is one or two *lines*: a sign and, per case, the event time at which it counts (``NEVER``: it does not). An
+update tells minus the old lines and plus the new ones where they differ, so the sum of all that was told is what the
+final rows say, in whatever order events came.
+
+Levels (open, waiting, overdue) count cases that have been opened: an event whose opener never comes, or comes after
+its case has left, would otherwise stand in them for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.case_columns import NEVER, Cases, Layout
+from services.domain.catalogue import Due
+from services.domain.program import (
+    ConversionFeed,
+    DueFeed,
+    DurationFeed,
+    Feed,
+    OpenFeed,
+    OverdueFeed,
+    StepFeed,
+    WaitingFeed,
+)
+from services.domain.rows import Mask, Numbers
+
+Line = tuple[Numbers, Numbers | None]
+
+
+class Promises(NamedTuple):
+    """Due times of cases or of items, and what decides about them; arrays of equal length.
+
+    ``until`` is the step that meets it, ``stop`` the earlier of it and the end of the case, ``now`` engine time.
+    """
+
+    due: Numbers
+    until: Numbers
+    stop: Numbers
+    opened: Numbers
+    now: Numbers | int
+
+    @property
+    def missed(self) -> Mask:
+        """It has passed before its step came and before the case ended."""
+        return (self.due <= self.now) & (self.stop > self.due)
+
+
+class Story(NamedTuple):
+    """How one feed reads rows: a sign per line, the name of its number, and the lines themselves."""
+
+    feed: Feed
+    signs: tuple[int, ...]
+    number: str | None
+    lines: Callable[[Cases, Numbers | int], Sequence[Line]]
+
+
+class PromiseStory(NamedTuple):
+    """The same for due times, of cases and items alike."""
+
+    feed: DueFeed | OverdueFeed
+    signs: tuple[int, ...]
+    number: str | None
+    lines: Callable[[Promises], Sequence[Line]]
+
+
+def promises(cases: Cases, due: Due, now: Numbers | int) -> Promises:
+    """The promises of a due without items."""
+    until = cases.time(due.until)
+    return Promises(cases.due(due), until, np.minimum(until, cases.ended), cases.opened, now)
+
+
+def promise_story(feed: DueFeed | OverdueFeed) -> PromiseStory:
+    """The lines of a due's feed."""
+    if isinstance(feed, OverdueFeed):
+        return PromiseStory(feed, (1, -1), None, _overdue)
+    if feed.outcome == "missed":
+        return PromiseStory(feed, (1,), None, _missed)
+    return PromiseStory(feed, (1,), "lateness", _OUTCOMES[feed.outcome])
+
+
+def story(layout: Layout, feed: Feed) -> Story:
+    """The lines of a feed over cases. Raises ``KeyError`` where the process has no such step or due."""
+    match feed:
+        case StepFeed(_, step):
+            column = layout.step[step]
+            return Story(feed, (1,), None, lambda cases, _: [(cases.wide[column], None)])
+        case DurationFeed(_, start, end):
+            return Story(
+                feed, (1,), "duration", lambda cases, _: [_duration(cases.time(start), cases.time(end))]
+            )
+        case ConversionFeed(_, start, end, within):
+            return Story(
+                feed,
+                (1,),
+                "converted",
+                lambda cases, _: [_converted(cases.time(start), cases.time(end), within)],
+            )
+        case OpenFeed():
+            return Story(feed, (1, -1), None, lambda cases, _: _level(cases.opened, cases.ended))
+        case WaitingFeed(_, step):
+            return Story(feed, (1, -1), None, _waiting(layout, step))
+        case DueFeed() | OverdueFeed():
+            due, told = layout.case_dues[feed.due], promise_story(feed)
+            return Story(
+                feed, told.signs, told.number, lambda cases, now: told.lines(promises(cases, due, now))
+            )
+        case _:
+            raise KeyError(feed)
+
+
+def _duration(start: Numbers, end: Numbers) -> Line:
+    return np.maximum(start, end), end - start
+
+
+def _converted(start: Numbers, end: Numbers, within: int) -> Line:
+    taken = end - start
+    return start, ((taken >= 0) & (taken <= within) & (end != NEVER)).astype(np.int64)
+
+
+def _level(since: Numbers, until: Numbers) -> Sequence[Line]:
+    """+1 at ``since``, -1 at ``until`` but never before; nothing where both are one moment."""
+    left = np.maximum(since, until)
+    stood = left != since
+    return [(np.where(stood, since, NEVER), None), (np.where(stood, left, NEVER), None)]
+
+
+def _waiting(layout: Layout, step: str) -> Callable[[Cases, Numbers | int], Sequence[Line]]:
+    column, later = layout.step[step], (*layout.later(step), *layout.ends)
+
+    def lines(cases: Cases, _: Numbers | int) -> Sequence[Line]:
+        since = np.where(cases.opened == NEVER, NEVER, cases.wide[column])
+        return _level(since, cases.earliest(later))
+
+    return lines
+
+
+def _met(at: Promises) -> Sequence[Line]:
+    return [(np.where(at.due == NEVER, NEVER, at.until), at.until - at.due)]
+
+
+def _on_time(at: Promises) -> Sequence[Line]:
+    return [(np.where((at.due != NEVER) & (at.until <= at.due), at.until, NEVER), at.until - at.due)]
+
+
+def _late(at: Promises) -> Sequence[Line]:
+    return [(np.where(at.until > at.due, at.until, NEVER), at.until - at.due)]
+
+
+def _missed(at: Promises) -> Sequence[Line]:
+    return [(np.where(at.missed, at.due, NEVER), None)]
+
+
+def _overdue(at: Promises) -> Sequence[Line]:
+    counts = at.missed & (at.opened != NEVER)
+    return [(np.where(counts, at.due, NEVER), None), (np.where(counts, at.stop, NEVER), None)]
+
+
+_OUTCOMES: dict[str, Callable[[Promises], Sequence[Line]]] = {"met": _met, "on_time": _on_time, "late": _late}
+
+
+class Told(NamedTuple):
+    """What is to be told of one feed: ``at`` are positions among the 2n old and new rows (old ones first)."""
+
+    feed: Feed
+    at: NDArray[np.intp]
+    time: Numbers
+    weight: Numbers
+    number: str | None
+    values: Numbers
+
+
+def differences(
+    stories: Sequence[Story | PromiseStory], lines: Sequence[Line], restate: Mask | None
+) -> list[Told]:
+    """Tell what differs between the first half of each line (old rows) and the second (the same rows, new).
+
+    ``lines`` are those of ``stories``, in order. ``restate`` marks rows of which everything is told anew, because
+    what they carry along has changed.
+    """
+    times, numbers = _stack(lines)
+    n = times.shape[1] // 2
+    changed = times[:, :n] != times[:, n:]
+    changed |= numbers[:, :n] != numbers[:, n:]
+    if restate is not None:
+        changed |= restate
+    tell = np.concatenate([changed, changed], axis=1)
+    tell &= times != NEVER
+    flat = np.flatnonzero(tell)
+    line, at = np.divmod(flat, 2 * n)
+    signs = np.array([sign for told in stories for sign in told.signs], np.int64)[line]
+    weight = np.where(at < n, -signs, signs)
+    time, values = times.ravel()[flat], numbers.ravel()[flat]
+    first = np.cumsum([0, *(len(told.signs) for told in stories)])
+    cuts = [int(cut) for cut in np.searchsorted(line, first)]
+    return [
+        Told(told.feed, at[low:high], time[low:high], weight[low:high], told.number, values[low:high])
+        for told, low, high in zip(stories, cuts, cuts[1:], strict=False)
+        if high > low
+    ]
+
+
+def _stack(lines: Sequence[Line]) -> tuple[Numbers, Numbers]:
+    times = np.stack([time for time, _ in lines])
+    numbers = np.zeros_like(times)
+    for index, (time, number) in enumerate(lines):
+        if number is not None:
+            np.copyto(numbers[index], number, where=time != NEVER)
+    return times, numbers

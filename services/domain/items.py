@@ -1,0 +1,253 @@
+"""Items of cases that have due times of their own: each is a row, chained to its case's others.
+
+An item's due time comes from the first event (by time, then identity) of its step that names it; the case's ``until``
+step meets it, and the case's end stops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.case_columns import LAST_TIE, NEVER, Cases, grown
+from services.domain.catalogue import Due
+from services.domain.contributions import Promises, PromiseStory, Told, differences
+from services.domain.index import Index
+from services.domain.rows import Codes, Hashes, Mask, Numbers
+from services.domain.texts import Texts
+
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Named(NamedTuple):
+    """Events that name an item. ``case`` is the case's row, ``local`` its position among the cases at work."""
+
+    case: Codes
+    keys: Hashes
+    time: Numbers
+    tie: Codes
+    due: Numbers
+    labels: Callable[[NDArray[np.intp]], Sequence[bytes]]
+
+
+class ItemsTold(NamedTuple):
+    """``Told`` of items: ``case`` is, for each fact, the position among the 2n old and new cases."""
+
+    told: Told
+    case: NDArray[np.intp]
+    identity: Hashes
+
+
+def item_keys(cases: Hashes, items: Hashes) -> Hashes:
+    """The key of an item within its case."""
+    return cases ^ (items * _SPREAD)
+
+
+class Items:
+    """The items of one due."""
+
+    def __init__(self, due: Due, stories: Sequence[PromiseStory]) -> None:
+        self.due = due
+        self._stories = stories
+        self._index = Index()
+        self._labels = Texts()
+        self._head = np.full(64, -1, np.int32)
+        self._case, self._next = np.full(64, -1, np.int32), np.full(64, -1, np.int32)
+        self._time, self._due = np.full(64, NEVER), np.full(64, NEVER)
+        self._tie = np.full(64, LAST_TIE, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        arrays = (self._head, self._case, self._next, self._time, self._due, self._tie)
+        return self._index.nbytes + self._labels.nbytes + sum(array.nbytes for array in arrays)
+
+    def reserve(self, cases: int) -> None:
+        """There are so many rows of cases now."""
+        self._head = grown(self._head, cases, -1)
+
+    def update(
+        self,
+        rows: Codes,
+        changed: Mask,
+        named: Sequence[Named],
+        cases: Cases,
+        *,
+        now: int,
+        restate: Mask | None,
+    ) -> list[ItemsTold]:
+        """Take events that name items; tell what has changed, for them and for the items of ``changed`` cases.
+
+        ``rows`` are the (ascending) rows of the cases at work, ``cases`` their old and new columns side by side.
+        """
+        touched = [self._rows(events) for events in named]
+        at = np.unique(np.concatenate([self.of(rows[changed]), *touched]))
+        if not at.size:
+            return []
+        old = self._due[at]
+        for events, items in zip(named, touched, strict=True):
+            self._apply(events, items)
+        local = np.searchsorted(rows, self._case[at])
+        due = np.concatenate([old, self._due[at]])
+        case = np.concatenate([local, local + rows.size])
+        return self._tell(at, due, case, cases, now, restate=None if restate is None else restate[local])
+
+    def passing(self, before: int, now: int) -> Codes:
+        """The items whose due time lies in (before, now]."""
+        due = self._due[: len(self)]
+        return np.flatnonzero((due > before) & (due <= now)).astype(np.int32)
+
+    def cases_of(self, items: Codes) -> Codes:
+        """The rows of their cases."""
+        return self._case[items]
+
+    def pass_time(self, items: Codes, rows: Codes, cases: Cases, before: int, now: int) -> list[ItemsTold]:
+        """Tell what engine time going from ``before`` to ``now`` means; ``cases`` holds ``rows`` twice."""
+        local = np.searchsorted(rows, self._case[items])
+        due = self._due[items]
+        times = np.repeat(np.array([before, now]), items.size)
+        case = np.concatenate([local, local + rows.size])
+        return self._tell(items, np.concatenate([due, due]), case, cases, times)
+
+    def standing(self, rows: Codes, cases: Cases, now: int) -> list[ItemsTold]:
+        """All that the items of ``rows`` tell; in ``cases`` the first half is empty."""
+        items = np.sort(self.of(rows))
+        if not items.size:
+            return []
+        local = np.searchsorted(rows, self._case[items])
+        due = self._due[items]
+        case = np.concatenate([local, local + rows.size])
+        return self._tell(items, np.concatenate([np.full_like(due, NEVER), due]), case, cases, now)
+
+    def of(self, cases: Codes) -> Codes:
+        """All items of some cases."""
+        found = [np.empty(0, np.int32)]
+        at = self._head[cases]
+        while (at := at[at >= 0]).size:
+            found.append(at)
+            at = self._next[at]
+        return np.concatenate(found)
+
+    def label(self, item: int) -> str:
+        """What the item is called."""
+        return self._labels[item]
+
+    def due_times(self) -> tuple[Numbers, Codes]:
+        """Each item's due time and the row of its case (-1: it has left)."""
+        return self._due[: len(self)], self._case[: len(self)]
+
+    def leave(self, cases: Codes) -> None:
+        """The cases have left, and their items with them."""
+        items = self.of(cases)
+        self._head[cases] = -1
+        for array, absent in ((self._case, -1), (self._next, -1), (self._tie, LAST_TIE)):
+            array[items] = absent
+        self._time[items] = self._due[items] = NEVER
+
+    def keep(self, moved: Codes, cases: int) -> None:
+        """Cases have been renumbered (``moved`` gives each old row's new one, -1 last); items that left go."""
+        kept = self._case[: len(self)] >= 0
+        items = self._index.keep(kept)
+        self._labels.keep(kept)
+        n = len(self)
+        for name, absent in (
+            ("_time", NEVER),
+            ("_due", NEVER),
+            ("_tie", LAST_TIE),
+            ("_case", -1),
+            ("_next", -1),
+        ):
+            array = getattr(self, name)[: kept.size][kept]
+            setattr(self, name, grown(array, max(64, n), absent))
+        self._case[:n], self._next[:n] = moved[self._case[:n]], items[self._next[:n]]
+        head = np.full(max(64, cases), -1, np.int32)
+        old = self._head[: moved.size - 1]
+        stay = moved[: old.size] >= 0
+        head[moved[: old.size][stay]] = items[old[stay]]
+        self._head = head
+
+    def arrays(self, cases: int) -> dict[str, NDArray[Any]]:
+        """A copy of everything, by name."""
+        n = len(self)
+        return {
+            "keys": self._index.keys().copy(),
+            "case": self._case[:n].copy(),
+            "next": self._next[:n].copy(),
+            "time": self._time[:n].copy(),
+            "tie": self._tie[:n].copy(),
+            "due": self._due[:n].copy(),
+            "head": self._head[:cases].copy(),
+            "labels": np.frombuffer(self._labels.blob, np.uint8),
+            "offsets": self._labels.offsets,
+        }
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Become what ``arrays`` was taken from."""
+        self._index = Index(arrays["keys"])
+        self._labels = Texts(arrays["labels"].tobytes(), arrays["offsets"])
+        n = len(self)
+        self._case, self._next = grown(arrays["case"], n, -1), grown(arrays["next"], n, -1)
+        self._time, self._due = grown(arrays["time"], n, NEVER), grown(arrays["due"], n, NEVER)
+        self._tie = grown(arrays["tie"], n, LAST_TIE)
+        self._head = grown(arrays["head"], 64, -1)
+
+    def _rows(self, events: Named) -> Codes:
+        rows, before = self._index.upsert(events.keys)
+        if len(self) > before:
+            new, first = np.unique(rows, return_index=True)
+            self._labels.extend(events.labels(first[new >= before]))
+            self._case, self._next = grown(self._case, len(self), -1), grown(self._next, len(self), -1)
+            self._time, self._due = grown(self._time, len(self), NEVER), grown(self._due, len(self), NEVER)
+            self._tie = grown(self._tie, len(self), LAST_TIE)
+        loose = self._case[rows] < 0
+        if loose.any():
+            fresh, first = np.unique(rows[loose], return_index=True)
+            self._chain(fresh, events.case[loose][first])
+        return rows
+
+    def _chain(self, items: Codes, cases: Codes) -> None:
+        order = np.argsort(cases, kind="stable")
+        items, cases = items[order], cases[order]
+        previous = np.concatenate([[-1], items[:-1]]).astype(np.int32)
+        starts = np.concatenate([[True], cases[1:] != cases[:-1]])
+        self._next[items] = np.where(starts, self._head[cases], previous)
+        self._head[cases] = items  # of repeated indices numpy keeps the last: each chain's new head
+        self._case[items] = cases
+
+    def _apply(self, events: Named, items: Codes) -> None:
+        time, tie = self._time[items], self._tie[items]
+        earlier = np.flatnonzero((events.time < time) | ((events.time == time) & (events.tie < tie)))
+        order = earlier[np.lexsort((events.tie[earlier], events.time[earlier]))[::-1]]
+        rows = items[order]  # the earliest comes last, and stays
+        self._time[rows], self._tie[rows], self._due[rows] = (
+            events.time[order],
+            events.tie[order],
+            events.due[order],
+        )
+
+    def _tell(
+        self,
+        items: Codes,
+        due: Numbers,
+        case: NDArray[np.intp],
+        cases: Cases,
+        now: Numbers | int,
+        *,
+        restate: Mask | None = None,
+    ) -> list[ItemsTold]:
+        if not self._stories:
+            return []
+        until = cases.time(self.due.until)[case]
+        at = Promises(due, until, np.minimum(until, cases.ended[case]), cases.opened[case], now)
+        lines = [line for story in self._stories for line in story.lines(at)]
+        keys = self._index.keys()[items]
+        return [
+            ItemsTold(told, case[told.at], keys[told.at % items.size])
+            for told in differences(self._stories, lines, restate)
+        ]

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.domain.cases import CaseEvents, CaseTable
+from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
+from services.domain.columns import pack, unpack
+from services.domain.identity import hash64
+from services.domain.program import (
+    ConversionFeed,
+    DueFeed,
+    DurationFeed,
+    Feed,
+    OpenFeed,
+    OverdueFeed,
+    StepFeed,
+    WaitingFeed,
+)
+from services.domain.rows import NULL, Columns, Mask, Rows, Strings
+from tests.unit.domain.naive_cases import Fact, NaiveEvent, NaiveTable
+
+TEXT, INT, BOOL, TIME = FieldType.STRING, FieldType.INTEGER, FieldType.BOOLEAN, FieldType.TIMESTAMP
+FIELDS = {
+    name: Field(name, type_)
+    for name, type_ in (("site", TEXT), ("amount", INT), ("rush", BOOL), ("due", TIME), ("item", TEXT))
+}
+EVENTS = {name: EventType(name, "", FIELDS, {"order": "order"}) for name in "abc"}
+
+
+@dataclass(frozen=True)
+class Rushed:
+    """The filter ``rush``."""
+
+    source: str = "rush"
+    fields: frozenset[str] = frozenset({"rush"})
+
+    def mask(self, rows: Rows) -> Mask:
+        chosen: Mask = rows.flag("rush") == 1
+        return chosen
+
+
+def events_in_columns(events: Sequence[NaiveEvent], strings: Strings) -> list[CaseEvents]:
+    """As the engine gets them: one block per type."""
+    blocks = []
+    for kind in sorted({event.type for event in events}):
+        mine = [event for event in events if event.type == kind]
+
+        def column(name: str, absent: int, mine: list[NaiveEvent] = mine) -> list[int]:
+            return [absent if (v := event.values.get(name)) is None else int(v) for event in mine]
+
+        texts = {name: [event.values.get(name) for event in mine] for name in ("site", "item")}
+        texts[""] = [event.case for event in mine]
+        rows = Columns(
+            len(mine),
+            strings,
+            {
+                "time": np.array([event.time for event in mine], np.int64),
+                "amount": np.array(column("amount", NULL), np.int64),
+                "due": np.array(column("due", NULL), np.int64),
+            },
+            {"site": np.array([-1 if t is None else strings.code(t) for t in texts["site"]], np.int32)},
+            {"rush": np.array(column("rush", -1), np.int8)},
+            {
+                "identity": np.array([event.identity for event in mine], np.uint64),
+                "item": np.array([0 if t is None else hash64(t.encode()) for t in texts["item"]], np.uint64),
+            },
+        )
+        keys = np.array([hash64(event.case.encode()) for event in mine], np.uint64)
+        blocks.append(
+            CaseEvents(kind, keys, rows, lambda n, at, t=texts: [t[n][i].encode() for i in at.tolist()])  # type: ignore[misc]  # a default that mypy cannot infer in a lambda
+        )
+    return blocks
+
+
+def tally(told: Sequence[tuple[Feed, Columns]], process: Process, cases: dict[int, str]) -> Counter[Fact]:
+    """What facts add up to, in the naive model's words."""
+    total: Counter[Fact] = Counter()
+    for feed, rows in told:
+        assert rows.weight is not None
+        assert set(np.abs(rows.weight).tolist()) <= {1}
+        names = [name for name in ("duration", "lateness", "converted") if name in rows.numbers]
+        for index in range(rows.n):
+            number = int(rows.number(names[0])[index]) if names else None
+            attributes = []
+            for name, (_, field) in sorted(process.attributes.items()):
+                value: Any = None
+                if FIELDS[field].type is TEXT and (code := int(rows.code(name)[index])) >= 0:
+                    value = rows.strings.texts[code]
+                elif FIELDS[field].type is BOOL and (flag := int(rows.flag(name)[index])) >= 0:
+                    value = bool(flag)
+                elif FIELDS[field].type in {INT, TIME} and (read := int(rows.number(name)[index])) != NULL:
+                    value = read
+                if value is not None:
+                    attributes.append((name, value))
+            case = cases[int(rows.hash("case")[index])]
+            fact = (feed, case, int(rows.number("time")[index]), number, tuple(attributes))
+            total[fact] += int(rows.weight[index])
+    return total
+
+
+def nonzero(total: Counter[Fact]) -> Counter[Fact]:
+    return Counter({fact: weight for fact, weight in total.items() if weight})
+
+
+STEPS = ("s0", "s1", "s2", "s3")
+
+
+@st.composite
+def processes(draw: st.DrawFn) -> Process:
+    names = STEPS[: draw(st.integers(2, 4))]
+    step = st.sampled_from(names)
+    steps = tuple(
+        Step(n, draw(st.sampled_from("abc")), draw(st.sampled_from([None, None, "rush"]))) for n in names
+    )
+    dues = []
+    for index in range(draw(st.integers(0, 3))):
+        timed = {"field": "due"} if draw(st.booleans()) else {"within_ms": draw(st.integers(0, 30))}
+        item = draw(st.sampled_from([None, "item"]))
+        dues.append(Due(f"d{index}", draw(step), draw(step), item=item, **timed))
+    attributes = draw(
+        st.dictionaries(
+            st.sampled_from(["site", "x", "y"]),
+            st.tuples(step, st.sampled_from(["site", "amount", "rush", "due"])),
+            max_size=3,
+        )
+    )
+    ends = tuple(draw(st.sets(step, max_size=2)))
+    return Process(
+        "p", "order", steps, draw(step), ends, attributes, tuple(dues), None, draw(st.integers(0, 40))
+    )
+
+
+def feeds_of(process: Process) -> list[Feed]:
+    names = [step.name for step in process.steps]
+    feeds: list[Feed] = [OpenFeed("p")]
+    for name in names:
+        feeds += [StepFeed("p", name), WaitingFeed("p", name)]
+    for start, end in pairwise(names):
+        feeds += [DurationFeed("p", start, end), ConversionFeed("p", start, end, 12)]
+    for due in process.dues:
+        feeds += [DueFeed("p", due.name, outcome) for outcome in ("met", "on_time", "late", "missed")]
+        feeds.append(OverdueFeed("p", due.name))
+    return feeds
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.one_of(st.none(), values)
+
+
+EVENT = st.builds(
+    NaiveEvent,
+    st.sampled_from("abc"),
+    st.sampled_from(["k1", "k2", "a-much-longer-case-id-than-the-others", "ü"]),
+    st.integers(0, 50),
+    st.integers(0, 3).map(lambda n: n << 62),
+    st.fixed_dictionaries(
+        {
+            "site": maybe(st.sampled_from(["W1", "W2"])),
+            "amount": maybe(st.integers(-2, 2)),
+            "rush": maybe(st.booleans()),
+            "due": maybe(st.integers(0, 60)),
+            "item": maybe(st.sampled_from(["i1", "i2", "i3"])),
+        }
+    ),
+)
+
+
+def unambiguous(events: list[NaiveEvent]) -> list[NaiveEvent]:
+    """An identity is one event: what has the same time and identity is a duplicate, and gone before."""
+    return list({(event.time, event.identity): event for event in events}.values())
+
+
+BATCHES = st.lists(st.one_of(st.lists(EVENT, max_size=12), st.integers(0, 120)), max_size=8)
+
+
+def table_of(process: Process, strings: Strings) -> CaseTable:
+    filters = {step.name: Rushed() for step in process.steps if step.filter}
+    return CaseTable(process, EVENTS, feeds_of(process), strings, filters)
+
+
+def naive_of(process: Process) -> NaiveTable:
+    rushed = {step.name: lambda event: event.values["rush"] is True for step in process.steps if step.filter}
+    return NaiveTable(process, feeds_of(process), rushed)
+
+
+def distinct(batches: list[list[NaiveEvent] | int]) -> list[list[NaiveEvent] | int]:
+    """Ties by time and identity do not occur between different events."""
+    seen: set[tuple[int, int]] = set()
+    result: list[list[NaiveEvent] | int] = []
+    for batch in batches:
+        if isinstance(batch, int):
+            result.append(batch)
+            continue
+        fresh = [event for event in unambiguous(batch) if (event.time, event.identity) not in seen]
+        seen |= {(event.time, event.identity) for event in fresh}
+        result.append(fresh)
+    return result
+
+
+def case_names(batches: list[list[NaiveEvent] | int]) -> dict[int, str]:
+    events = [event for batch in batches if not isinstance(batch, int) for event in batch]
+    return {hash64(event.case.encode()): event.case for event in events}
+
+
+def fold(table: CaseTable, batch: list[NaiveEvent] | int) -> list[tuple[Feed, Columns]]:
+    if isinstance(batch, int):
+        return table.advance(batch)
+    return table.update(events_in_columns(batch, table.strings))
+
+
+@settings(max_examples=200, deadline=None)
+@given(processes(), BATCHES.map(distinct))
+def test_what_is_told_adds_up_to_what_the_cases_say(
+    process: Process, batches: list[list[NaiveEvent] | int]
+) -> None:
+    """Whatever the process, the order of events and the passing of time, as a model of dicts says it."""
+    table, naive = table_of(process, Strings()), naive_of(process)
+    total: Counter[Fact] = Counter()
+    for batch in batches:
+        for fact, weight in tally(fold(table, batch), process, case_names(batches)).items():
+            total[fact] += weight
+        if isinstance(batch, int):
+            naive.advance(batch)
+        else:
+            for event in batch:
+                naive.update(event)
+        assert nonzero(total) == naive.facts()
+
+
+@settings(max_examples=100, deadline=None)
+@given(processes(), st.lists(EVENT, max_size=15).map(unambiguous), st.randoms(use_true_random=False))
+def test_any_order_and_any_split_tell_the_same(
+    process: Process, events: list[NaiveEvent], chance: Any
+) -> None:
+    """Folding is commutative, and where a batch ends does not matter."""
+    totals = []
+    for shuffled in (False, True):
+        table = table_of(process, Strings())
+        if shuffled:
+            chance.shuffle(events)
+        told = table.advance(55)
+        cut = chance.randint(0, len(events))
+        for batch in (events[:cut], events[cut:]):
+            told = told + fold(table, batch)
+        totals.append(nonzero(tally(told, process, case_names([events]))))
+    assert totals[0] == totals[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(processes(), BATCHES.map(distinct), st.integers(0, 8))
+def test_a_restored_table_goes_on_as_if_nothing_had_happened(
+    process: Process, batches: list[list[NaiveEvent] | int], at: int
+) -> None:
+    """A snapshot at any point, through the container it is kept in, tells the same afterwards."""
+    names = case_names(batches)
+    strings = Strings()
+    table = table_of(process, strings)
+    for batch in batches[:at]:
+        fold(table, batch)
+    other = table_of(process, Strings(list(strings.texts)))
+    other.load(*unpack(pack(*table.arrays())))
+    for batch in batches[at:]:
+        assert tally(fold(other, batch), process, names) == tally(fold(table, batch), process, names)
+    assert nonzero(tally(list(other.standing()), process, names)) == nonzero(
+        tally(list(table.standing()), process, names)
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(processes(), st.lists(EVENT, max_size=20).map(unambiguous))
+def test_what_stands_is_what_was_told(process: Process, events: list[NaiveEvent]) -> None:
+    """As long as nothing has left, telling everything at once gives the sum of what was told bit by bit."""
+    names = case_names([events])
+    table = table_of(process, Strings())
+    told = [*table.advance(-10), *fold(table, events)]
+    assert nonzero(tally(told, process, names)) == nonzero(tally(list(table.standing()), process, names))

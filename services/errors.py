@@ -10,12 +10,10 @@ SightlineError
 │   └── Unauthenticated   nobody knows who is asking
 ├── TooLarge          a bounded size was exceeded
 └── Unavailable       a part of the system cannot be reached or is not ready
-└── LogGap        the log no longer has what a state needs next
+    └── LogGap        the log no longer has what a state needs next
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 
 class SightlineError(Exception):
@@ -46,19 +44,6 @@ class Unsupported(InvalidInput):
     """A media type or encoding that is not understood."""
 
     code = "unsupported-media-type"
-
-
-class CatalogueError(InvalidInput):
-    """The catalogue has ``problems`` (each a ``services.catalogue.problems.Problem``; its text says all)."""
-
-    code = "catalogue"
-
-    def __init__(self, problems: Sequence[object]) -> None:
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__(
-            f"the catalogue has {count}:\n" + "\n".join(map(str, problems)), remedy="sightline lint explains them"
-        )
-        self.problems = tuple(problems)
 
 
 class NotFound(SightlineError):

@@ -80,12 +80,14 @@ def postgres_server() -> Iterator[str]:
 def _postgres_binaries() -> Path:
     """The folder with ``initdb`` and ``pg_ctl``; Debian keeps them off the path."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda at: at.parent.name, reverse=True)
-    if found := shutil.which("pg_ctl"):
-        folders.insert(0, Path(found).parent)
-    for folder in folders:
-        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
-            return folder
-    missing(Requirement.POSTGRES, "there is no pg_ctl")
+    if on_path := shutil.which("pg_ctl"):
+        folders.insert(0, Path(on_path).parent)
+    found = next(
+        (each for each in folders if (each / "initdb").exists() and (each / "pg_ctl").exists()), None
+    )
+    if found is None:
+        missing(Requirement.POSTGRES, "there is no pg_ctl")
+    return found
 
 
 def _unprivileged(folder: Path) -> str | None:

@@ -261,7 +261,7 @@ class EmbeddedLog:
         recent = self._shards.recent(shard, start, max_bytes, max_records)
         if recent is not None:
             return recent
-        rows = read(self._reader(), shard.id, start, shard.end, max_bytes, max_records)
+        rows = read(self._reader(), shard.id, start, shard.end, max_bytes=max_bytes, max_records=max_records)
         topic, number = shard.spec.name, shard.partition
         return [Record(topic, number, offset_of(row), moment, key, value) for row, moment, key, value in rows]
 

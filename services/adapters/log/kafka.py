@@ -105,7 +105,9 @@ class KafkaLog:
     async def _visible(self, names: Sequence[str]) -> None:
         """Wait until the cluster answers for new topics: their creation is acknowledged a little earlier."""
         admin = _open(self._admin)
-        while any(found["error_code"] for found in await _reached(admin.describe_topics(list(names)))):
+        while any(  # noqa: ASYNC110  # the cluster offers nothing to wait on
+            found["error_code"] for found in await _reached(admin.describe_topics(list(names)))
+        ):
             await asyncio.sleep(0.05)
 
     async def _check(self, topics: Sequence[TopicSpec]) -> None:
@@ -146,10 +148,8 @@ class KafkaLog:
             raise TooLarge(f"a record of {largest} bytes; at most {MAX_RECORD_BYTES} fit", value=largest)
         for topic, partition in {(record.topic, record.partition) for record in records}:
             await self._known(producer, topic, partition)
-        sent = []
-        for record in records:
-            # A send waits when the buffer is full, so one after the other: that is what keeps their order.
-            sent.append(await _reached(_send(producer, record)))
+        # A send waits when the buffer is full, so one after the other: that is what keeps their order.
+        sent = [await _reached(_send(producer, record)) for record in records]
         acknowledged = await _reached(asyncio.gather(*sent))
         return [metadata.offset for metadata in acknowledged]
 
@@ -185,24 +185,24 @@ class KafkaLog:
         positions = {
             TopicPartition(topic, number): max(at, ends[number][0]) for number, at in offsets.items()
         }
+        left = {each for each, at in positions.items() if follow or at < ends[each.partition][1]}
+        if not left:
+            return
         reader = self._reader()
         await _reached(reader.start())
         try:
-            reader.assign(list(positions))
-            for partition, offset in positions.items():
-                reader.seek(partition, offset)
-            left = {each for each, offset in positions.items() if follow or offset < ends[each.partition][1]}
+            await asyncio.sleep(
+                0
+            )  # a reader that is stopped before its tasks have begun raises CancelledError
+            reader.assign(list(left))
+            for each in left:
+                reader.seek(each, positions[each])
             while left:
                 batches = await _reached(
                     reader.getmany(*left, timeout_ms=_POLL_MS, max_records=_BATCH_RECORDS)
                 )
-                for partition, batch in batches.items():
-                    records = _records(batch)
-                    if not follow:
-                        records = [
-                            record for record in records if record.offset < ends[partition.partition][1]
-                        ]
-                    if records:
+                for each, batch in batches.items():
+                    if records := _records(batch, None if follow else ends[each.partition][1]):
                         yield records
                 if not follow:
                     # The position also passes what compaction removed from the end.
@@ -283,8 +283,12 @@ def _unknown(topic: str) -> NotFound:
     return NotFound(f"there is no topic {topic!r}", field="topic", value=topic)
 
 
-def _records(batch: Sequence[Any]) -> list[Record]:
-    return [Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value) for r in batch]
+def _records(batch: Sequence[Any], stop: int | None = None) -> list[Record]:
+    return [
+        Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value)
+        for r in batch
+        if stop is None or r.offset < stop
+    ]
 
 
 def _config(spec: TopicSpec) -> dict[str, str]:

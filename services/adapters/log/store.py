@@ -28,10 +28,12 @@ _CHECKPOINT_PAGES = 1_024  # 16 MiB of write-ahead log
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS topics (
-    name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, cleanup TEXT NOT NULL, retention_ms INTEGER, config TEXT NOT NULL
+    name TEXT PRIMARY KEY, partitions INTEGER NOT NULL, cleanup TEXT NOT NULL, retention_ms INTEGER,
+    config TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS shards (
-    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, first INTEGER NOT NULL, next INTEGER NOT NULL
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+    first INTEGER NOT NULL, next INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS marks (
     owner TEXT NOT NULL, shard INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (owner, shard)
@@ -44,7 +46,7 @@ Row = tuple[int, int, bytes | None, bytes | None]
 
 # One step of a statement gives up the interpreter lock and has to win it back: one statement for many rows.
 _BLOCKS = (64, 8, 1)
-_INSERTS = {n: "INSERT INTO records VALUES " + ",".join(["(?,?,?,?)"] * n) for n in _BLOCKS}
+_INSERTS = {n: f"INSERT INTO records VALUES {','.join(['(?,?,?,?)'] * n)}" for n in _BLOCKS}  # noqa: S608  # no input
 
 
 class ShardRow(NamedTuple):
@@ -214,7 +216,7 @@ class Store:
 
 
 def read(
-    db: sqlite3.Connection, shard: int, start: int, stop: int, max_bytes: int, max_records: int
+    db: sqlite3.Connection, shard: int, start: int, stop: int, *, max_bytes: int, max_records: int
 ) -> list[Row]:
     """Records from offset ``start`` to ``stop``: at least one if there is one, then within both bounds."""
     span = (row_id(shard, start), row_id(shard, stop), max_records)

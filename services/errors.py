@@ -15,6 +15,8 @@ SightlineError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class SightlineError(Exception):
     """Root of all errors that a user can do something about.
@@ -44,6 +46,19 @@ class Unsupported(InvalidInput):
     """A media type or encoding that is not understood."""
 
     code = "unsupported-media-type"
+
+
+class CatalogueError(InvalidInput):
+    """The catalogue has ``problems`` (each a ``services.catalogue.problems.Problem``; its text says all)."""
+
+    code = "catalogue"
+
+    def __init__(self, problems: Sequence[object]) -> None:
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        super().__init__(
+            f"the catalogue has {count}:\n" + "\n".join(map(str, problems)), remedy="sightline lint explains them"
+        )
+        self.problems = tuple(problems)
 
 
 class NotFound(SightlineError):

@@ -12,9 +12,7 @@ Fact = KpiValues | ClosedWindows | CaseFacts | DeadLetter
 F = TypeVar("F", KpiValues, ClosedWindows, CaseFacts, DeadLetter)
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders = {
-    kind: msgspec.msgpack.Decoder(kind) for kind in (KpiValues, ClosedWindows, CaseFacts, DeadLetter)
-}
+_decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in (KpiValues, ClosedWindows, CaseFacts, DeadLetter)}
 
 
 def encode(fact: Fact) -> bytes:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
 from services.domain.catalogue import Catalogue
+from services.intake.framing import Counters
 from services.keys import Grant, Keyring, KeyScope
 from services.live import LiveView
 from services.ports import Cases, Clock, DeadLetters, History, Runs
+from services.recording import Recorded
 
 WEB = Path(__file__).parent / "web" / "dist"
 
@@ -83,13 +85,8 @@ class Part:
 
 
 PartCheck = Callable[[], Awaitable[Sequence[Part]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Gauges:
-    """Figures of other parts for ``/metrics``: name in ``api.metrics.METRICS`` → label values → figure."""
-
-    read: Callable[[], Mapping[str, Mapping[tuple[str, ...], float]]] = dict
+Lags = Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
+"""(group, topic) → records not read yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class Dependencies:
     """Everything that the HTTP API needs, built by the composition root.
 
     ``parts`` are asked by readyz; ``hosts`` are the Host names answered to besides loopback's while no key
-    exists (the address bound).
+    exists. ``intake_counters``, ``recorded`` and ``lags`` are for ``/metrics``, where this process has those parts.
     """
 
     tenant: str
@@ -112,7 +109,9 @@ class Dependencies:
     keyring: Keyring
     timelines: Timelines
     parts: Sequence[PartCheck] = ()
-    gauges: Gauges = field(default_factory=Gauges)
+    intake_counters: Counters | None = None
+    recorded: Recorded | None = None
+    lags: Lags | None = None
     hosts: Sequence[str] = ()
     max_body_bytes: int = 16 << 20
     stream_interval_ms: int = 250

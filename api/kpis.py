@@ -25,17 +25,17 @@ ScopeParam = Annotated[
 ]
 
 
-def parse_scope(pairs: list[str] | None) -> dict[str, str]:
-    """``["site:W01"]`` → ``{"site": "W01"}``; raises ``InvalidInput``."""
+def parse_scope(pairs: list[str] | None, field: str = "scope") -> dict[str, str]:
+    """``["site:W01"]`` → ``{"site": "W01"}``; raises ``InvalidInput`` that names ``field``."""
     scope: dict[str, str] = {}
     for pair in pairs or ():
         dimension, colon, value = pair.partition(":")
         if not (dimension and colon):
             raise InvalidInput(
-                f"{pair!r} is no scope",
-                field="scope",
+                f"{pair!r} is not name:value",
+                field=field,
                 value=pair,
-                remedy="write dimension:value, as in site:W01",
+                remedy="write name:value, as in site:W01",
             )
         scope[dimension] = value
     return scope

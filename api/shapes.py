@@ -165,6 +165,147 @@ class EventsAccepted:
     rejected: list[RejectedShape]
 
 
+@dataclass(frozen=True, slots=True)
+class PointShape:
+    """One slot of history: [start, end); ``value`` is null where nothing could be said."""
+
+    start: int
+    end: int
+    value: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryShape:
+    """The closed slots of a KPI at a scope, by time. ``step`` is their length."""
+
+    kpi: str
+    run: str
+    scope: dict[str, str]
+    step: str
+    unit: str
+    points: list[PointShape]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseShape:
+    """One notable case.
+
+    ``step`` is the last step reached, ``steps`` when each was; ``dues`` maps a due time's name (``name/item`` where
+    items have their own) to [due, met or null], ``due`` is the earliest unmet one; ``flags``: open, closed, overdue,
+    stuck, waiting; ``told`` the engine time when this was said.
+    """
+
+    process: str
+    case: str
+    step: str | None
+    opened: int | None
+    closed: int | None
+    last: int
+    due: int | None
+    attributes: dict[str, str]
+    steps: dict[str, int]
+    dues: dict[str, tuple[int, int | None]]
+    flags: list[str]
+    told: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountsShape:
+    """How many cases of a process there are, notable or not; ``waiting`` per step."""
+
+    process: str
+    time: int
+    open: int
+    overdue: int
+    stuck: int
+    waiting: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CasesShape:
+    """A page of notable cases, most urgent first; ``next`` is the cursor of the next page, null at the end."""
+
+    run: str
+    cases: list[CaseShape]
+    next: str | None
+    counts: list[CountsShape]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineShape:
+    """The life of one case: ``events`` are its CloudEvents by event time; ``case`` is null when not a notable one."""
+
+    run: str
+    process: str
+    case_id: str
+    case: CaseShape | None
+    events: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterShape:
+    """What was refused, and why. ``payload`` is what came (null in lists), ``replayed`` when it was taken after all."""
+
+    id: str
+    time: int
+    origin: str
+    event_id: str | None
+    field: str | None
+    value: str | None
+    code: str
+    message: str
+    payload: str | None
+    replayed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersShape:
+    """A page of dead letters, latest first; ``count`` is how many were not replayed in all."""
+
+    dead_letters: list[DeadLetterShape]
+    next: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunShape:
+    """One run. ``report`` is what an import found; ``ended`` is null while it lasts."""
+
+    run: str
+    attempt: int
+    digest: str
+    started: int
+    ended: int | None
+    report: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunsShape:
+    """The runs, latest first."""
+
+    runs: list[RunShape]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyShape:
+    """An API key; ``key`` is its text, given once when it is created."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created: int
+    revoked: int | None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeysShape:
+    """The API keys, oldest first."""
+
+    keys: list[KeyShape]
+
+
 _encoder = msgspec.json.Encoder()
 
 

@@ -1,0 +1,44 @@
+"""``/api/v1/catalogue`` and ``/api/v1/runs``: what is measured, and which histories there are."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from api.dependencies import Deps, Reader
+from api.kpis import Run
+from api.present import LIVE
+from api.shapes import RunShape, RunsShape, answer
+from services.domain.catalogue import Catalogue
+from services.domain.stored import RunRecord
+from services.errors import NotFound
+
+router = APIRouter(prefix="/api/v1", tags=["catalogue"])
+
+
+@router.get("/catalogue", operation_id="getCatalogue", responses={200: {"model": Catalogue}})
+async def get_catalogue(deps: Deps, grant: Reader, *, run: Run = LIVE) -> Response:
+    """Event types, processes and KPIs that a run is read with; durations are milliseconds."""
+    return answer(await deps.catalogues.of(grant.tenant, run))
+
+
+@router.get("/runs", operation_id="listRuns", responses={200: {"model": RunsShape}})
+async def list_runs(deps: Deps, grant: Reader) -> Response:
+    """The live run and every import, latest first."""
+    return answer(RunsShape([_shape(run) for run in await deps.runs.list(grant.tenant)]))
+
+
+@router.get("/runs/{run}", operation_id="getRun", responses={200: {"model": RunShape}})
+async def get_run(deps: Deps, grant: Reader, run: str) -> Response:
+    """One run with the report of its import."""
+    found = await deps.runs.get(grant.tenant, run)
+    if found is None:
+        raise NotFound(
+            f"there is no run {run!r}", field="run", value=run, remedy="GET /api/v1/runs lists them"
+        )
+    return answer(_shape(found))
+
+
+def _shape(run: RunRecord) -> RunShape:
+    report = None if run.report is None else dict(run.report)
+    return RunShape(run.run, run.attempt, run.digest, run.started, run.ended, report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from prometheus_client import Metric
@@ -69,7 +69,9 @@ METRICS: tuple[Family, ...] = (
     Family("sightline_metric_series_dropped", "series left out of a KPI's family to bound it", ("family",)),
 )
 
-Series = Mapping[tuple[str, ...], float] | Mapping[tuple[str, str], float]
+Series = Mapping[Any, float]
+"""Label values (a tuple) → figure."""
+
 Figures = Mapping[str, Series]
 
 router = APIRouter(tags=["health"])

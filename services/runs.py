@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from services.catalogue.canonical import from_text
 from services.domain.catalogue import Catalogue
 from services.errors import NotFound
 from services.ports import Runs
@@ -20,7 +21,6 @@ class RunCatalogues:
         """``current`` gives the catalogue in force, ``parse`` reads a catalogue's canonical JSON."""
         self._runs = runs
         self._current = current
-        self._parse = parse
         self._parsed: dict[str, Catalogue] = {}
 
     async def of(self, tenant: str, run: str) -> Catalogue:
@@ -33,5 +33,5 @@ class RunCatalogues:
                 f"there is no run {run!r}", field="run", value=run, remedy="GET /api/v1/runs lists them"
             )
         if found.digest not in self._parsed:
-            self._parsed[found.digest] = self._parse(found.catalogue)
+            self._parsed[found.digest] = from_text(found.catalogue)
         return self._parsed[found.digest]

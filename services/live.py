@@ -133,6 +133,7 @@ class LiveView:
         self._runs: dict[RunKey, RunView] = {}
         self._subscribers: list[Changes] = []
         self._waiting: dict[int, int] | None = None
+        self._ready = asyncio.Event()
         self.unreadable = 0
 
     async def run(self) -> None:
@@ -145,7 +146,11 @@ class LiveView:
     @property
     def ready(self) -> bool:
         """Whether every judge partition that had spoken before the start was heard up to a keyframe."""
-        return self._waiting is not None and not self._waiting
+        return self._ready.is_set()
+
+    async def until_ready(self) -> None:
+        """Wait for that; needs ``run`` to run."""
+        await self._ready.wait()
 
     @property
     def waiting(self) -> list[int] | None:
@@ -204,6 +209,8 @@ class LiveView:
                 waiting[partition] = end
                 offsets[partition] = await self._look_back(partition, end)
         self._waiting = waiting
+        if not waiting:
+            self._ready.set()
         return offsets
 
     async def _look_back(self, partition: int, end: int) -> int:
@@ -223,12 +230,10 @@ class LiveView:
             else:
                 self.apply(told)
                 keyframe = told.keyframe
-        if (
-            self._waiting
-            and (end := self._waiting.get(record.partition))
-            and (keyframe or record.offset >= end - 1)
-        ):
-            del self._waiting[record.partition]
+        if self._waiting and (keyframe or record.offset >= self._waiting.get(record.partition, 0) - 1):
+            self._waiting.pop(record.partition, None)
+            if not self._waiting:
+                self._ready.set()
 
 
 def _merge(part: PartitionView, told: KpiValues) -> set[ValueKey]:

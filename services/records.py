@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,7 +12,9 @@ Fact = KpiValues | ClosedWindows | CaseFacts | DeadLetter
 F = TypeVar("F", KpiValues, ClosedWindows, CaseFacts, DeadLetter)
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders = {kind: msgspec.msgpack.Decoder(kind) for kind in (KpiValues, ClosedWindows, CaseFacts, DeadLetter)}
+_decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (KpiValues, ClosedWindows, CaseFacts, DeadLetter)
+}
 
 
 def encode(fact: Fact) -> bytes:

@@ -150,6 +150,11 @@ class CaseTable:
         wide, narrow = self._wide[: len(self)][rows], self._narrow[: len(self)][rows]
         return Cases(self.layout, np.ascontiguousarray(wide.T), np.ascontiguousarray(narrow.T))
 
+    def times(self, step: str, rows: Codes) -> Numbers:
+        """When the cases in ``rows`` first reached a step (``NEVER``: not yet)."""
+        times: Numbers = self._wide[rows, self.layout.step[step]]
+        return times
+
     def update(self, batch: Sequence[CaseEvents]) -> list[tuple[Feed, Columns]]:
         """Fold events, in any order; tell what has changed, as facts with weight ±1 per feed.
 

@@ -142,3 +142,15 @@ def grown(array: NDArray[Any], size: int, absent: int) -> NDArray[Any]:
     larger = np.full(max(64, size, more), absent, array.dtype)
     larger[: array.size] = array
     return larger
+
+
+def last_wins(rows: NDArray[Any], earlier: NDArray[np.intp], time: Numbers, tie: Codes) -> NDArray[np.intp]:
+    """``earlier`` in such an order that of several events of one row the first by (time, tie) comes last.
+
+    Of repeated indices numpy keeps the last that is assigned. Mostly there are none, and nothing is sorted.
+    """
+    chosen = np.sort(rows[earlier])
+    if (chosen[1:] != chosen[:-1]).all():
+        return earlier
+    order: NDArray[np.intp] = earlier[np.lexsort((tie[earlier], time[earlier]))[::-1]]
+    return order

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases, Layout
+from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases, Layout, last_wins
 from services.domain.catalogue import EventType, Field, FieldType, Process
 from services.domain.contributions import Told, differences, promise_story, promises, story
 from services.domain.index import Index
@@ -309,7 +309,8 @@ class CaseTable:
         n = rows.size
         wide = np.empty((self._wide.shape[1], 2 * n), np.int64)
         narrow = np.empty((self._narrow.shape[1], 2 * n), np.int32)
-        wide[:, :n], narrow[:, :n] = self._wide[rows].T, self._narrow[rows].T
+        wide[:, :n] = self._wide.take(rows, axis=0).T
+        narrow[:, :n] = self._narrow.take(rows, axis=0).T
         wide[:, n:], narrow[:, n:] = wide[:, :n], narrow[:, :n]
         return Cases(self.layout, wide, narrow)
 
@@ -321,8 +322,8 @@ class CaseTable:
         earlier = np.flatnonzero((hit.time < time) | ((hit.time == time) & (hit.tie < ties[local])))
         if not earlier.size:
             return
-        order = earlier[np.lexsort((hit.tie[earlier], hit.time[earlier]))[::-1]]
-        at = local[order]  # the earliest comes last, and of repeated indices numpy keeps the last
+        order = last_wins(local, earlier, hit.time, hit.tie)
+        at = local[order]
         times[at], ties[at] = hit.time[order], hit.tie[order]
         for capture in self.layout.captured:
             if capture.step == hit.step:

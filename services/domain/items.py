@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LAST_TIE, NEVER, Cases, grown
+from services.domain.case_columns import LAST_TIE, NEVER, Cases, grown, last_wins
 from services.domain.catalogue import Due
 from services.domain.contributions import Promises, PromiseStory, Told, differences
 from services.domain.index import Index
@@ -223,8 +223,8 @@ class Items:
     def _apply(self, events: Named, items: Codes) -> None:
         time, tie = self._time[items], self._tie[items]
         earlier = np.flatnonzero((events.time < time) | ((events.time == time) & (events.tie < tie)))
-        order = earlier[np.lexsort((events.tie[earlier], events.time[earlier]))[::-1]]
-        rows = items[order]  # the earliest comes last, and stays
+        order = last_wins(items, earlier, events.time, events.tie)
+        rows = items[order]
         self._time[rows], self._tie[rows], self._due[rows] = (
             events.time[order],
             events.tie[order],

@@ -41,6 +41,7 @@ class Rushed:
 
     source: str = "rush"
     fields: frozenset[str] = frozenset({"rush"})
+    errors: int = 0
 
     def mask(self, rows: Rows) -> Mask:
         chosen: Mask = rows.flag("rush") == 1

@@ -126,6 +126,11 @@ class Consumer(SeekingConsumer):
     def _position(self, tp: TP) -> int:
         return max(self._positions.get(tp, 0), self._log.first(*tp))
 
+    async def perform_seek(self) -> None:
+        """Go to where the states are, and have the log keep what they need from the first moment on."""
+        await super().perform_seek()
+        await self.commit_positions(self.positions())
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go to what was committed, else to the beginning."""
         group = self.app.conf.id

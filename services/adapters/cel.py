@@ -15,6 +15,7 @@ import cel
 
 from services.domain.filters import Expression, FilterError
 
+_UNEXPECTED = re.compile(r"(?:mismatched input|extraneous input|no viable alternative at input)")
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
@@ -51,4 +52,5 @@ def _filter_error(source: str, text: str) -> FilterError:
     what = (
         what.removeprefix("Syntax error: ").split(" expecting {")[0].replace("'<EOF>'", "end of expression")
     )
+    what = _UNEXPECTED.sub("unexpected", what)
     return FilterError(what, min(at, len(source)))

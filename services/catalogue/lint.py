@@ -2,36 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from services.catalogue.documents import EventTypeDocument, KpiDocument, ProcessDocument
+from services.catalogue.documents import AnyDocument, EventTypeDocument, KpiDocument, ProcessDocument
+from services.catalogue.known import Known
+from services.catalogue.lint_facts import check_event, check_process
+from services.catalogue.lint_kpis import check_kpi, measured_field
 from services.catalogue.problems import Problem
 from services.catalogue.read import Document
 from services.catalogue.shape import is_foreign, read_shape
+from services.catalogue.words import metric_name
 from services.domain.catalogue import Catalogue, EventType, Kpi, Process
-from services.domain.filters import Evaluator
+from services.domain.filters import Evaluator, FilterCompiler
+
+
+@dataclass(frozen=True, slots=True)
+class _Shaped:
+    """A document with its model."""
+
+    document: Document
+    model: AnyDocument
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.model.kind, self.model.metadata.name
 
 
 def check(
     documents: Sequence[Document], evaluator: Evaluator | None = None
 ) -> tuple[Catalogue, list[Problem]]:
-    """The catalogue that documents make (without those that are no good), and what is wrong."""
+    """The catalogue that documents make (without those that have no shape), and what is wrong with it.
+
+    ``evaluator``: the CEL library; without it, filters beyond the translated subset are problems.
+    """
     problems: list[Problem] = []
-    events: dict[str, EventType] = {}
-    processes: dict[str, Process] = {}
-    kpis: dict[str, Kpi] = {}
+    shaped: list[_Shaped] = []
+    broken: set[tuple[str, str]] = set()
     for document in documents:
         if is_foreign(document):
             continue
         model, wrong = read_shape(document)
         problems += wrong
-        match model:
+        if model is not None:
+            shaped.append(_Shaped(document, model))
+        elif isinstance(document.data, dict):
+            broken.add((str(document.data.get("kind")), document.name))
+    problems += _twice(shaped)
+    known = _known(shaped, frozenset(broken), FilterCompiler(evaluator))
+    for one in shaped:
+        problems += _check(one, known)
+    problems += _colliding_metrics(shaped, known)
+    return known.catalogue, list(dict.fromkeys(problems))
+
+
+def _known(shaped: Sequence[_Shaped], broken: frozenset[tuple[str, str]], compiler: FilterCompiler) -> Known:
+    events: dict[str, EventType] = {}
+    processes: dict[str, Process] = {}
+    kpis: dict[str, Kpi] = {}
+    for one in shaped:
+        match one.model:
             case EventTypeDocument():
-                events[model.metadata.name] = model.to_domain()
+                events.setdefault(one.model.metadata.name, one.model.to_domain())
             case ProcessDocument():
-                processes[model.metadata.name] = model.to_domain()
+                processes.setdefault(one.model.metadata.name, one.model.to_domain())
             case KpiDocument():
-                kpis[model.metadata.name] = model.to_domain()
-            case None:
-                pass
-    return Catalogue(events, processes, kpis), problems
+                kpis.setdefault(one.model.metadata.name, one.model.to_domain())
+    known = Known(Catalogue(events, processes, kpis), broken, compiler)
+    for name, kpi in kpis.items():
+        field = measured_field(kpi, known)
+        if not kpi.unit and field is not None and field.unit:
+            kpis[name] = replace(kpi, unit=field.unit)
+    return known
+
+
+def _twice(shaped: Sequence[_Shaped]) -> Iterator[Problem]:
+    first: dict[tuple[str, str], Document] = {}
+    for one in shaped:
+        earlier = first.setdefault(one.key, one.document)
+        if earlier is not one.document:
+            where = f"{earlier.file}:{earlier.line(('metadata', 'name'))}"
+            message = f"this {one.model.kind} stands in {where} as well"
+            yield one.document.problem(("metadata", "name"), message, "rename or remove one of the two")
+
+
+def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
+    match one.model:
+        case EventTypeDocument():
+            yield from check_event(one.document, one.model.to_domain())
+        case ProcessDocument():
+            yield from check_process(one.document, one.model.to_domain(), known)
+        case KpiDocument():
+            yield from check_kpi(one.document, known.catalogue.kpis[one.model.metadata.name], known)
+
+
+def _colliding_metrics(shaped: Sequence[_Shaped], known: Known) -> Iterator[Problem]:
+    """Two KPIs of different names may still ask for one name on /metrics."""
+    owners: dict[str, str] = {}
+    for one in shaped:
+        if isinstance(one.model, KpiDocument):
+            kpi = known.catalogue.kpis[one.model.metadata.name]
+            metric = metric_name(kpi.name, kpi.unit)
+            if owners.setdefault(metric, kpi.name) != kpi.name:
+                message = f"its metric {metric} is that of {owners[metric]!r}, too"
+                yield one.document.problem(("metadata", "name"), message, "rename one of the two")

@@ -33,11 +33,12 @@ class Problem:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy for a word that is not known: the nearest one, or what there is."""
-    options = sorted(set(known))
-    near = difflib.get_close_matches(word, options, 1, 0.6)
+    """A remedy for a word that is not known: the nearest one, or what there is, in the order given."""
+    options = list(dict.fromkeys(known))
+    folded = {option.lower(): option for option in reversed(options)}
+    near = difflib.get_close_matches(word.lower(), folded, 1, 0.67)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {folded[near[0]]!r}?"
     if not options:
         return ""
     shown = ", ".join(options[:12])

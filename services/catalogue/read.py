@@ -130,7 +130,7 @@ def read_text(text: str, name: str) -> tuple[list[Document], list[Problem]]:
     loader = _Loader(text)
     try:
         while loader.check_node():
-            node = cast(yaml.Node, loader.get_node())
+            node = cast("yaml.Node", loader.get_node())
             lines: dict[Path_, int] = {}
             for path, line in _repeated(node, (), lines):
                 problems.append(

@@ -16,6 +16,37 @@ from services.domain.catalogue import KpiType
 # Documents of other parts of the product that may live in the same folder.
 FOREIGN_KINDS = frozenset({"Import", "ImportMapping", "Mapping", "Test"})
 
+# What things are called elsewhere.
+_ELSEWHERE = {
+    "agg": {
+        "median": "use agg: percentile with percentile: 50",
+        "average": "use agg: avg",
+        "mean": "use agg: avg",
+        "count_distinct": "use agg: distinct",
+        "unique": "use agg: distinct",
+    },
+    "type": {
+        "int": "write integer",
+        "str": "write string",
+        "text": "write string",
+        "bool": "write boolean",
+        "float": "write decimal, and its scale",
+        "number": "write decimal, and its scale",
+        "money": "write decimal, and its scale",
+        "datetime": "write timestamp",
+        "date": "write timestamp",
+    },
+}
+# What pydantic calls a wrong kind of value, in our words: message and remedy.
+_KINDS = {
+    "string_type": ("this should be text", "put it in quotes"),
+    "model_type": ("this should be a mapping", "write it like {key: value}"),
+    "dict_type": ("this should be a mapping", "write it like {key: value}"),
+    "list_type": ("this should be a list", "write it like [one, two]"),
+    "bool_type": ("this should be true or false", ""),
+    "float_type": ("this should be a number", "write it without quotes"),
+    "int_type": ("this should be a whole number", "write it without quotes"),
+}
 _KPI_TYPES = [kind.value for kind in KpiType]
 
 
@@ -67,32 +98,36 @@ def _path(document: Document, loc: tuple[int | str, ...]) -> Path_:
 def _explain(document: Document, path: Path_, error: dict[str, Any]) -> tuple[str, str]:
     """Message and remedy."""
     key = str(path[-1]) if path else ""
-    context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            return f"there is no key {key!r} here", did_you_mean(key, _keys_at(document, path[:-1]))
+            found = f"there is no key {key!r} here", did_you_mean(key, _keys_at(document, path[:-1]))
         case "missing":
-            return _missing(document, path, key)
+            found = _missing(document, path, key)
         case "union_tag_not_found" | "union_tag_invalid":
-            kind = document.value(path)
-            if kind is None:
-                return "the type of KPI is missing", f"write one of {', '.join(_KPI_TYPES)}"
-            return f"{kind!r} is no type of KPI", did_you_mean(str(kind), _KPI_TYPES)
+            found = _no_type(document.value(path))
         case "enum" | "literal_error":
-            if path == ("apiVersion",):
-                return f"this format is {API_VERSION}", f"write {API_VERSION}"
-            allowed = context.get("expected", "").replace("'", "").replace(" or ", ", ").split(", ")
-            return f"{document.value(path)!r} is not possible here", did_you_mean(
-                str(document.value(path)), allowed
-            )
+            found = _not_possible(document.value(path), key, error["ctx"]["expected"])
         case "value_error":
-            return str(context["error"]), ""
-        case "string_type":
-            return "this should be text", "put it in quotes"
+            found = str(error["ctx"]["error"]), ""
         case "string_too_short":
-            return f"{key} is empty", "say whose it is" if key == "owner" else ""
-        case _:
-            return str(error["msg"]).replace("Input should be", "this should be"), ""
+            found = f"{key} is empty", "say whose it is" if key == "owner" else ""
+        case kind:
+            found = _KINDS.get(kind) or (str(error["msg"]).replace("Input should be", "this should be"), "")
+    return found
+
+
+def _no_type(kind: object) -> tuple[str, str]:
+    if kind is None:
+        return "the type of KPI is missing", f"write one of {', '.join(_KPI_TYPES)}"
+    return f"{kind!r} is no type of KPI", did_you_mean(str(kind), _KPI_TYPES)
+
+
+def _not_possible(value: object, key: str, expected: str) -> tuple[str, str]:
+    if key == "apiVersion":
+        return f"this format is {API_VERSION}", f"write {API_VERSION}"
+    allowed = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    remedy = _ELSEWHERE.get(key, {}).get(str(value)) or did_you_mean(str(value), allowed)
+    return f"{value!r} is not possible here", remedy
 
 
 def _missing(document: Document, path: Path_, key: str) -> tuple[str, str]:

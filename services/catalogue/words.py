@@ -35,3 +35,15 @@ def parse_duration(text: str) -> int:
 def title_of(name: str) -> str:
     """A title from a name: ``on_time_share`` → ``On time share``."""
     return name.replace("_", " ").replace(".", " ").capitalize()
+
+
+_METRIC_UNITS = {
+    "%": "percent", "ms": "milliseconds", "s": "seconds", "sec": "seconds", "min": "minutes", "h": "hours", "d": "days",
+}  # fmt: skip
+
+
+def metric_name(kpi: str, unit: str) -> str:
+    """What Prometheus calls a KPI: its name and its unit, ``sightline_kpi_revenue_eur``."""
+    suffix = _METRIC_UNITS.get(unit, re.sub(r"[^a-z0-9]+", "_", unit.lower()).strip("_"))
+    name = f"sightline_kpi_{kpi}"
+    return name if not suffix or name.endswith(f"_{suffix}") else f"{name}_{suffix}"

@@ -118,8 +118,8 @@ def test_a_filter_selects_rows_and_nulls_select_nothing(source: str, selected: l
         ("site == lines", "'site' is a string, 'lines' is an integer", 5, ""),
         ("site == null", "a null field never reaches a comparison", 8, "ask with has(field) or !has(field)"),
         ("lines + wight > 3", "there is no field 'wight'", 8, "did you mean 'weight'?"),
-        ("lines >", "mismatched input end of expression", 7, ""),
-        ("lines >\n && 3", "extraneous input '&&'", 9, ""),
+        ("lines >", "unexpected end of expression", 7, ""),
+        ("lines >\n && 3", "unexpected '&&'", 9, ""),
         ("3", "this is a value, not a condition", 0, "a filter is true or false"),
     ],
 )

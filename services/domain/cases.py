@@ -23,8 +23,8 @@ from services.domain.catalogue import EventType, Field, FieldType, Process
 from services.domain.contributions import Told, differences, promise_story, promises, story
 from services.domain.index import Index
 from services.domain.items import Items, ItemsTold, Named, item_keys
-from services.domain.program import DueFeed, EventFeed, Feed, Filter, OverdueFeed
-from services.domain.rows import NULL, Codes, Columns, Hashes, Mask, Numbers, Rows, Strings
+from services.domain.program import DueFeed, EventFeed, Feed, Filter, OverdueFeed, Program
+from services.domain.rows import NULL, Codes, Columns, Flags, Hashes, Mask, Numbers, Rows, Strings
 from services.domain.texts import Texts
 
 _TIE_BITS = np.uint64(33)
@@ -81,7 +81,8 @@ class CaseTable:
     """The cases of ``process``; ``feeds`` are those of its feeds that measures read.
 
     ``filters`` are the compiled filters of its steps, by step. ``strings`` are the partition's: codes of string
-    attributes refer to them.
+    attributes refer to them. ``dimensions`` are the attributes that cubes are split by: those that are no strings
+    read as codes of their texts too.
     """
 
     def __init__(
@@ -90,17 +91,24 @@ class CaseTable:
         events: Mapping[str, EventType],
         feeds: Collection[Feed],
         strings: Strings,
+        *,
         filters: Mapping[str, Filter] | None = None,
+        dimensions: Collection[str] = (),
     ) -> None:
         self.process = process
         self.strings = strings
         self.layout = layout = Layout(process, events)
         self.now = LONG_AGO
         self._filters = filters or {}
+        self._worded = [
+            name
+            for name, capture in layout.attributes.items()
+            if name in dimensions and capture.type is not FieldType.STRING
+        ]
         self._steps: dict[str, list[str]] = {}
         for step in process.steps:
             self._steps.setdefault(step.event, []).append(step.name)
-        mine = [feed for feed in feeds if not isinstance(feed, EventFeed) and feed.process == process.name]
+        mine = [feed for feed in feeds if _process(feed) == process.name]
         promised = [feed for feed in mine if isinstance(feed, DueFeed | OverdueFeed)]
         self._stories = [
             story(layout, feed)
@@ -120,6 +128,26 @@ class CaseTable:
         self._next = np.empty(0, np.int64)
         self._soonest = NEVER
         self._left = 0
+
+    @classmethod
+    def of(cls, program: Program, process: str, strings: Strings) -> CaseTable:
+        """An empty table for all that a program asks of one of its processes."""
+        catalogue = program.catalogue
+        cubes = [
+            (cube, feeds)
+            for cube in program.cubes
+            if (feeds := [m.feed for m in cube.measures if _process(m.feed) == process])
+        ]
+        return cls(
+            catalogue.processes[process],
+            catalogue.events,
+            dict.fromkeys(feed for _, feeds in cubes for feed in feeds),
+            strings,
+            filters={
+                step: chosen for (name, step), chosen in program.step_filters.items() if name == process
+            },
+            dimensions={name for cube, _ in cubes for name in cube.dimensions},
+        )
 
     def __len__(self) -> int:
         """How many rows there are, those of cases that have just left among them."""
@@ -465,8 +493,26 @@ class CaseTable:
                 flags[name] = cases.narrow[capture.column][at].astype(np.int8)
             else:
                 numbers[name] = cases.wide[capture.column][at]
+        for name in self._worded:
+            codes[name] = self._words(flags[name] if name in flags else numbers[name])
         hashes = {"case": keys, "identity": identity}
         return Columns(told.time.size, self.strings, numbers, codes, flags, hashes, told.weight)
+
+    def _words(self, values: Flags | Numbers) -> Codes:
+        """Codes of the texts of flags or numbers."""
+        distinct, which = np.unique(values, return_inverse=True)
+        if values.dtype == np.int8:
+            texts = [{0: "false", 1: "true"}.get(flag) for flag in distinct.tolist()]
+        else:
+            texts = [None if number == NULL else str(number) for number in distinct.tolist()]
+        codes: Codes = np.array(
+            [-1 if text is None else self.strings.code(text) for text in texts], np.int32
+        )[which]
+        return codes
+
+
+def _process(feed: Feed) -> str | None:
+    return None if isinstance(feed, EventFeed) else feed.process
 
 
 def _taller(matrix: NDArray[Any], rows: int, empty: NDArray[Any]) -> NDArray[Any]:

@@ -65,7 +65,8 @@ class DurationFeed:
 @dataclass(frozen=True, slots=True)
 class DueFeed:
     """A due time resolved (outcome met, on_time, late: at the until step; number ``lateness`` = step - due, ms) or
-    passed unmet (missed: at the due time). One row per item where the due has items.
+    passed unmet (missed: at the due time; it stays missed when the step comes later, and then is late too). A case
+    that ends before its due time misses nothing. One row per item where the due has items.
     """
 
     process: str
@@ -75,7 +76,7 @@ class DueFeed:
 
 @dataclass(frozen=True, slots=True)
 class OpenFeed:
-    """+1 when a case opens, -1 when it ends."""
+    """+1 when a case opens, -1 when it ends (not before it opens). Levels count cases that have been opened."""
 
     process: str
 
@@ -98,7 +99,7 @@ class WaitingFeed:
 
 @dataclass(frozen=True, slots=True)
 class ConversionFeed:
-    """Cases with ``start``, at its time; number ``converted`` is 1 where ``end`` came within ``within_ms``."""
+    """Cases with ``start``, at its time; number ``converted`` is 1 where ``end`` came 0 to ``within_ms`` after it."""
 
     process: str
     start: str

@@ -184,7 +184,7 @@ BATCHES = st.lists(st.one_of(st.lists(EVENT, max_size=12), st.integers(0, 120)),
 
 def table_of(process: Process, strings: Strings) -> CaseTable:
     filters = {step.name: Rushed() for step in process.steps if step.filter}
-    return CaseTable(process, EVENTS, feeds_of(process), strings, filters)
+    return CaseTable(process, EVENTS, feeds_of(process), strings, filters=filters)
 
 
 def naive_of(process: Process) -> NaiveTable:

@@ -17,13 +17,13 @@ from services.domain.identity import hash64
 from services.domain.program import Program
 
 
-def to_json(catalogue: Catalogue) -> str:
+def to_text(catalogue: Catalogue) -> str:
     """The canonical JSON; the same catalogue always gives the same text."""
     return msgspec.json.encode(catalogue).decode()
 
 
-def from_json(text: str) -> Catalogue:
-    """The inverse of ``to_json``; raises ``ValueError`` on text that is no catalogue."""
+def from_text(text: str) -> Catalogue:
+    """The inverse of ``to_text``; raises ``ValueError`` on text that is no catalogue."""
     try:
         return msgspec.json.decode(text, type=Catalogue)
     except msgspec.DecodeError as error:
@@ -32,7 +32,7 @@ def from_json(text: str) -> Catalogue:
 
 def with_digest(catalogue: Catalogue) -> Catalogue:
     """The catalogue with the digest of its content (16 hex digits)."""
-    text = to_json(replace(catalogue, digest=""))
+    text = to_text(replace(catalogue, digest=""))
     return replace(catalogue, digest=f"{hash64(text.encode()):016x}")
 
 
@@ -42,4 +42,4 @@ def load_program(text: str, evaluator: Evaluator | None = None) -> Program:
 
     ``evaluator``: the CEL library, for filters beyond the translated subset; without one those raise.
     """
-    return compile_catalogue(from_json(text), FilterCompiler(evaluator))
+    return compile_catalogue(from_text(text), FilterCompiler(evaluator))

@@ -93,6 +93,7 @@ class Broadcaster:
         self._channels: dict[Channel, _Listeners] = {}
         self._life = secrets.token_hex(4)
         self._closed = asyncio.Event()
+        self.heartbeat_s = HEARTBEAT_S
         self.snapshots_after_loss = 0
 
     @property
@@ -140,7 +141,7 @@ class Broadcaster:
     async def _follow(self, channel: Channel, listeners: _Listeners, client: _Client) -> AsyncIterator[bytes]:
         while not self._closed.is_set():
             try:
-                await asyncio.wait_for(client.news.wait(), HEARTBEAT_S)
+                await asyncio.wait_for(client.news.wait(), self.heartbeat_s)
             except TimeoutError:
                 yield _event("heartbeat", {"now": self._clock.now()}, None)
                 continue

@@ -15,10 +15,8 @@ LIVE = "live"
 class RunCatalogues:
     """Catalogues by run; each is parsed once."""
 
-    def __init__(
-        self, runs: Runs, current: Callable[[], Catalogue], parse: Callable[[str], Catalogue]
-    ) -> None:
-        """``current`` gives the catalogue in force, ``parse`` reads a catalogue's canonical JSON."""
+    def __init__(self, runs: Runs, current: Callable[[], Catalogue]) -> None:
+        """``current`` gives the catalogue in force."""
         self._runs = runs
         self._current = current
         self._parsed: dict[str, Catalogue] = {}

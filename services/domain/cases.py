@@ -91,8 +91,8 @@ class CaseTable:
         events: Mapping[str, EventType],
         feeds: Collection[Feed],
         strings: Strings,
-        *,
         filters: Mapping[str, Filter] | None = None,
+        *,
         dimensions: Collection[str] = (),
     ) -> None:
         self.process = process

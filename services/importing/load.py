@@ -1,0 +1,80 @@
+"""A mapping's YAML → a checked mapping, or all that is wrong with it by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.catalogue.problems import Problem, did_you_mean
+from services.catalogue.read import Document, Path_, read_file
+from services.domain.catalogue import Catalogue
+from services.errors import CatalogueError, InvalidInput
+from services.importing.documents import ImportDocument
+
+
+def load_mapping(path: Path, catalogue: Catalogue) -> ImportDocument:
+    """The mapping in ``path``, fit for ``catalogue``. Raises ``CatalogueError`` with all problems."""
+    documents, problems = read_file(path, path.name)
+    if problems:
+        raise CatalogueError(problems)
+    if len(documents) != 1:
+        raise InvalidInput(
+            f"{path} holds {len(documents)} documents",
+            field="mapping",
+            remedy="put one mapping into one file",
+        )
+    [document] = documents
+    try:
+        mapping = ImportDocument.model_validate(document.data)
+    except ValidationError as error:
+        raise CatalogueError(sorted({_problem(document, dict(one)) for one in error.errors()})) from None
+    if found := sorted(_misfits(document, mapping, catalogue)):
+        raise CatalogueError(found)
+    return mapping
+
+
+def _problem(document: Document, error: dict[str, Any]) -> Problem:
+    path: Path_ = tuple(part for part in error["loc"] if not str(part).startswith("<"))
+    key = str(path[-1]) if path else ""
+    match error["type"]:
+        case "extra_forbidden":
+            return document.problem(path, f"there is no key {key!r} here", "see docs/importing.md")
+        case "missing":
+            return document.problem(path, f"{key} is missing")
+        case "value_error":
+            return document.problem(path, str(error["ctx"]["error"]))
+        case _:
+            return document.problem(path, str(error["msg"]).replace("Input should be", "this should be"))
+
+
+def _misfits(document: Document, mapping: ImportDocument, catalogue: Catalogue) -> Iterator[Problem]:
+    """What a mapping alone cannot know: event types, their fields, look-ups by name."""
+    spec = mapping.spec
+    for at, file in enumerate(spec.files):
+        here: Path_ = ("spec", "files", at)
+        for alias, join in file.lookups.items():
+            if join.in_ not in spec.lookups:
+                place = (*here, "lookups", alias, "in")
+                yield document.problem(
+                    place, f"there is no look-up {join.in_!r}", did_you_mean(join.in_, spec.lookups)
+                )
+        for number, event in enumerate(file.events):
+            there = (*here, "events", number)
+            known = catalogue.events.get(event.type)
+            if known is None:
+                remedy = did_you_mean(event.type, catalogue.events)
+                yield document.problem(
+                    (*there, "type"), f"the catalogue has no event type {event.type!r}", remedy
+                )
+                continue
+            for name in event.data:
+                if name not in known.fields:
+                    message = f"{event.type!r} has no field {name!r}"
+                    yield document.problem((*there, "data", name), message, did_you_mean(name, known.fields))
+            for name, field in known.fields.items():
+                if field.required and name not in event.data:
+                    message = f"{event.type!r} requires the field {name!r}"
+                    yield document.problem((*there, "data"), message, f"say where {name} comes from")

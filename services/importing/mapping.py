@@ -61,27 +61,33 @@ class Mapped:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all files of an import share."""
+
+    spec: ImportSpec
+    lookups: Mapping[str, Lookup]
+    catalogue: Catalogue
+    evaluator: Evaluator
+
+
 class FileMapper:
     """What the rows of one file become. ``columns`` of the file itself are known from its header."""
 
-    def __init__(
-        self, spec: ImportSpec, file: FileSpec, table: Table, lookups: Mapping[str, Lookup], catalogue: Catalogue,
-        evaluator: Evaluator,
-    ) -> None:  # fmt: skip
-        self._own = len(table.header)
+    def __init__(self, context: Context, file: FileSpec, table: Table) -> None:
         self._columns = {name: at for at, name in enumerate(table.header)}
         self._aliases: dict[str, dict[str, int]] = {}
         self._joins: list[tuple[Lookup, list[int]]] = []
-        self._spec, self._file, self._evaluator = spec, table.path.name, evaluator
+        self._spec, self._file, self._evaluator = context.spec, table.path.name, context.evaluator
         self._zones: dict[str, Zone] = {}
-        width = self._own
+        width = len(table.header)
         for alias, join in file.lookups.items():
-            lookup = lookups[join.in_]
+            lookup = context.lookups[join.in_]
             by = [join.by] if isinstance(join.by, str) else join.by
             self._joins.append((lookup, [self._place(name) for name in by]))
             self._aliases[alias] = {name: width + at for at, name in enumerate(lookup.columns)}
             width += len(lookup.columns)
-        self._makers = [self._maker(event, catalogue) for event in file.events]
+        self._makers = [self._maker(event, context.catalogue) for event in file.events]
 
     def map(self, row: Row) -> list[Mapped | CannotMap]:
         """The events of a row; ``row`` is extended by its look-ups' columns."""
@@ -260,7 +266,7 @@ class FileMapper:
                 values[name] = {column: row[at] for column, at in members if row[at] is not None}
             try:
                 return evaluate(values)
-            except Exception as error:  # the library raises what it likes
+            except Exception as error:  # noqa: BLE001  # the library raises what it likes
                 message = f"{source!r} fails for this row: {error}"
                 raise CannotMap(MapCode.EXPRESSION_FAILED, "cel", None, message) from None
 

@@ -7,7 +7,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Self
 
 MEMORY = 256 << 20
 # A Python object costs about as much again as a typical event's text.
@@ -36,7 +36,7 @@ class Sorter:
         self._held = 0
         self._pieces: list[IO[bytes]] = []
 
-    def __enter__(self) -> Sorter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

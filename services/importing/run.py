@@ -1,0 +1,261 @@
+"""An import: files → events → the log, as a run of its own that repeats by beginning a new attempt.
+
+The run's engine time is the highest event time so far, so history unfolds as it did; at its end every window closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from services.catalogue.canonical import to_text
+from services.domain.catalogue import Catalogue
+from services.domain.filters import Evaluator
+from services.domain.frames import Kind
+from services.errors import InvalidInput
+from services.importing.documents import FileSpec, ImportDocument
+from services.importing.mapping import CannotMap, Context, FileMapper, MapCode, columns_of
+from services.importing.sorting import MEMORY, Item, Sorter
+from services.importing.tables import BadRow, Table, find, read_lookup
+from services.intake.events import Event, Validator
+from services.intake.explain import Rejection
+from services.intake.frame_sets import Framer, heads
+from services.intake.framing import LIVE
+from services.ports import Append, Clock, Log
+from services.settings import Intake as IntakeSettings
+from services.topics import Topics
+
+ROWS_PER_TURN = 500
+"""Rows mapped, or events validated, between two turns of the event loop."""
+EVENTS_PER_APPEND = 16_000
+EXAMPLES = 20
+"""Refusals that a report shows in full; the others are counted."""
+
+
+class Stage(StrEnum):
+    """What an import is at."""
+
+    READING = "reading"
+    WRITING = "writing"
+
+
+class Progress(NamedTuple):
+    """How far it is: bytes of the files while reading, events while writing."""
+
+    stage: Stage
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One row or event that was refused: where it stands, and why."""
+
+    place: str
+    id: str | None
+    field: str | None
+    value: str | None
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import found. ``rows`` by file; events read = accepted + refused + ``after_as_of``; ``codes`` counts
+    refusals by code, ``refused`` shows the first of them; times are epoch ms.
+    """
+
+    run: str
+    attempt: int
+    rows: dict[str, int] = field(default_factory=dict)
+    read: int = 0
+    accepted: int = 0
+    after_as_of: int = 0
+    by_type: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    refused: list[Refusal] = field(default_factory=list)
+    first: int | None = None
+    last: int | None = None
+    as_of: int | None = None
+
+    @property
+    def rejected(self) -> int:
+        """How many were refused, rows that could not be read included."""
+        return self.codes.total()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Count one."""
+        self.codes[refusal.code] += 1
+        if len(self.refused) < EXAMPLES:
+            self.refused.append(refusal)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values, for ``--json`` and the database."""
+        return {
+            "run": self.run,
+            "attempt": self.attempt,
+            "rows": self.rows,
+            "read": self.read,
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "after_as_of": self.after_as_of,
+            "by_type": dict(self.by_type),
+            "codes": dict(self.codes),
+            "refused": [
+                {name: getattr(one, name) for name in ("place", "id", "field", "value", "code", "message")}
+                for one in self.refused
+            ],
+            "first": self.first,
+            "last": self.last,
+            "as_of": self.as_of,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Where imports go, and with which catalogue."""
+
+    log: Log
+    topics: Topics
+    clock: Clock
+    catalogue: Catalogue
+    evaluator: Evaluator
+    tenant: str
+    settings: IntakeSettings
+    max_event_bytes: int = 128 << 10
+    memory: int = MEMORY
+
+    async def run(
+        self,
+        mapping: ImportDocument,
+        paths: Sequence[Path],
+        *,
+        run: str | None = None,
+        as_of: int | None = None,
+        tell: Callable[[Progress], None] = lambda _: None,
+    ) -> Report:
+        """Import the files under ``paths`` as run ``run`` (default: the mapping's name), replacing that run.
+
+        ``as_of`` leaves later events out and ends the run at that instant. Returns once the log has acknowledged
+        all. Raises ``InvalidInput`` for files that do not fit the mapping, before anything is written.
+        """
+        name = run or mapping.metadata.name
+        if name == LIVE:
+            raise InvalidInput(
+                "an import cannot replace the live run", field="run", value=name, remedy="choose another name"
+            )
+        report = Report(name, self.clock.now(), as_of=as_of)
+        with Sorter(self.memory) as sorter:
+            files = await self._read(mapping, paths, report, sorter, tell)
+            await self._write(sorter, files, report, tell)
+        return report
+
+    async def _read(
+        self, mapping: ImportDocument, paths: Sequence[Path], report: Report, sorter: Sorter,
+        tell: Callable[[Progress], None],
+    ) -> list[str]:  # fmt: skip
+        """All rows → events into ``sorter``; the names of the files by index."""
+        spec, empty = mapping.spec, frozenset(mapping.spec.empty)
+        listing = [(file, path) for file in spec.files for path in find(file.file, paths)]
+        lookups = {}
+        for name, lookup in spec.lookups.items():
+            lookups[name] = read_lookup(lookup, paths, empty)
+            await asyncio.sleep(0)
+        context = Context(spec, lookups, self.catalogue, self.evaluator)
+        total, done = sum(path.stat().st_size for _, path in listing), 0
+        key = _KEYS[spec.sort]
+        for index, (file, path) in enumerate(listing):
+            table = Table(path, file, empty, columns_of(file))
+            report.rows[path.name] = 0
+            for number, (line, found) in enumerate(_mapped(table, file, context)):
+                if number % ROWS_PER_TURN == 0:
+                    tell(Progress(Stage.READING, done + table.position, total))
+                    await asyncio.sleep(0)
+                report.rows[path.name] += 1
+                for one in found:
+                    if isinstance(one, CannotMap):
+                        place = f"{path.name}:{line}"
+                        report.refuse(Refusal(place, None, one.field, one.value, one.code, one.message))
+                    elif report.as_of is not None and one.time > report.as_of:
+                        report.read += 1
+                        report.after_as_of += 1
+                    else:
+                        report.read += 1
+                        sorter.add(Item(key(one), report.read, index, line, one.payload))
+            done += table.size
+            table.close()
+        tell(Progress(Stage.READING, total, total))
+        return [path.name for _, path in listing]
+
+    async def _write(
+        self, sorter: Sorter, files: Sequence[str], report: Report, tell: Callable[[Progress], None]
+    ) -> None:
+        validate = Validator(self.catalogue, max_event_bytes=self.max_event_bytes).validate
+        framer = self._framer(report)
+        highest, total = 0, report.read - report.after_as_of
+        await self.log.append(self._beginning(framer))
+        for number, item in enumerate(sorter):
+            if number % ROWS_PER_TURN == 0:
+                tell(Progress(Stage.WRITING, number, total))
+                await asyncio.sleep(0)
+            outcome = validate(item.payload)
+            if isinstance(outcome, Rejection):
+                report.refuse(_refusal(outcome, f"{files[item.file]}:{item.line}"))
+                continue
+            framer.add(outcome)
+            highest = max(highest, outcome.time)
+            _count(report, outcome)
+            if framer.events >= EVENTS_PER_APPEND:
+                await self.log.append(framer.take(highest, ticks=True))
+        await self.log.append(framer.take(highest, ticks=True))
+        end = highest if report.as_of is None else max(highest, report.as_of)
+        report.as_of = end
+        await self.log.append(framer.mark(Kind.END, end))
+        tell(Progress(Stage.WRITING, total, total))
+
+    def _beginning(self, framer: Framer) -> list[Append]:
+        """Every partition learns of the new attempt, then of its catalogue."""
+        text = to_text(self.catalogue)
+        return framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=text)
+
+    def _framer(self, report: Report) -> Framer:
+        return Framer(
+            self.catalogue,
+            heads(self.tenant, report.run, report.attempt, self.catalogue.digest),
+            self.topics.events.name,
+            self.topics.partitions,
+            frame_events=self.settings.frame_events,
+            frame_bytes=self.settings.frame_bytes,
+        )
+
+
+_KEYS: Mapping[str, Callable[[Any], int]] = {
+    "eventTime": lambda mapped: int(mapped.time),
+    "recordedTime": lambda mapped: int(mapped.recorded),
+    "none": lambda _: 0,
+}
+
+
+def _mapped(table: Table, file: FileSpec, context: Context) -> Iterator[tuple[int, Sequence[Any]]]:
+    mapper = FileMapper(context, file, table)
+    for line, row in table.rows:
+        if isinstance(row, BadRow):
+            yield line, [CannotMap(MapCode.UNREADABLE_ROW, "row", None, row.message)]
+        else:
+            yield line, mapper.map(row)
+
+
+def _refusal(rejection: Rejection, place: str) -> Refusal:
+    return Refusal(place, rejection.id, rejection.field, rejection.value, rejection.code, rejection.message)
+
+
+def _count(report: Report, event: Event) -> None:
+    report.accepted += 1
+    report.by_type[event.type] += 1
+    report.first = event.time if report.first is None else min(report.first, event.time)
+    report.last = event.time if report.last is None else max(report.last, event.time)

@@ -31,6 +31,14 @@ def value_key(kpi: str, scope: Scope) -> ValueKey:
 
 
 @dataclass(slots=True)
+class Keyframe:
+    """A keyframe that comes in several records: what it has named, in how many of them."""
+
+    named: set[ValueKey] = field(default_factory=set)
+    parts: int = 0
+
+
+@dataclass(slots=True)
 class PartitionView:
     """What one judge partition has said of a run."""
 
@@ -41,6 +49,7 @@ class PartitionView:
     values: dict[ValueKey, KpiValue] = field(default_factory=dict)
     sources: Mapping[str, SourceFreshness] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    keyframe: Keyframe = field(default_factory=Keyframe)
 
 
 @dataclass(slots=True)
@@ -229,19 +238,28 @@ class LiveView:
                 self.unreadable += 1
             else:
                 self.apply(told)
-                keyframe = told.keyframe
+                keyframe = told.keyframe and told.part == told.parts - 1
         if self._waiting and (keyframe or record.offset >= self._waiting.get(record.partition, 0) - 1):
             self._waiting.pop(record.partition, None)
             if not self._waiting:
                 self._ready.set()
 
 
+def _named(part: PartitionView, told: KpiValues, fresh: Iterable[ValueKey]) -> set[ValueKey] | None:
+    """All that a keyframe names, with its last record; None before, or where its beginning was not heard."""
+    if told.part == 0:
+        part.keyframe = Keyframe()
+    part.keyframe.named.update(fresh)
+    part.keyframe.parts += 1
+    return part.keyframe.named if part.keyframe.parts == told.parts == told.part + 1 else None
+
+
 def _merge(part: PartitionView, told: KpiValues) -> set[ValueKey]:
     """Bring a partition up to date; returns the keys whose value is another one than before, or gone."""
     fresh = {value_key(value.kpi, value.scope): value for value in told.values}
     gone = {value_key(kpi, scope) for kpi, scope in told.removed}
-    if told.keyframe:
-        gone |= part.values.keys() - fresh.keys()
+    if told.keyframe and (named := _named(part, told, fresh.keys())) is not None:
+        gone |= part.values.keys() - named
     changed = {key for key, value in fresh.items() if part.values.get(key) != value}
     for key in gone & part.values.keys():
         del part.values[key]

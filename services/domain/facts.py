@@ -66,8 +66,9 @@ class SourceFreshness:
 @dataclass(frozen=True, slots=True)
 class KpiValues:
     """A record of the ``kpis`` topic: what has changed since the last one, or (``keyframe``) all that there is in
-    this judge partition. ``removed`` lists scopes that are gone. ``counters`` are totals of the run so far
-    (events, duplicates, late, quarantined, filter_errors, …), ``position`` JUDGE's applied offset.
+    this judge partition, in several records where it is much: number ``part`` of ``parts``. ``removed`` lists
+    scopes that are gone. ``counters`` are totals of the run so far (events, duplicates, late, quarantined,
+    filter_errors, …), ``position`` JUDGE's applied offset.
     """
 
     tenant: str
@@ -84,6 +85,8 @@ class KpiValues:
     sources: list[SourceFreshness] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     complete: bool = False
+    part: int = 0
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)

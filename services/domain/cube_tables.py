@@ -1,0 +1,391 @@
+"""The cells of one cube as JUDGE holds them: the latest of each source partition, and their sum.
+
+Partials are cumulative. A batch of them is laid over what each source partition had said before; the difference is
+added to the sum and handed on, so that what follows (windows, slots) costs what has changed, not what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.aggregates import COLUMNS, Aggregates, Arrays
+from services.domain.index import Index, pair
+from services.domain.partials import CubeCells, SketchCells
+from services.domain.program import BASE, Cube
+from services.domain.rows import Mask, Numbers
+from services.domain.sketches import Sketch
+from services.domain.tables import MONOTONE, Table, grown
+
+_PANE_BITS = 28
+_SOURCE_BITS = 12
+_FLUSH_CELLS = 100_000
+
+Texts = tuple[str, ...]
+
+
+class Grouping:
+    """Full scopes brought together by some of their dimensions. Groups are numbered as they come."""
+
+    def __init__(self, dimensions: Texts, full: Texts) -> None:
+        self.dimensions = dimensions
+        self._at = [full.index(name) for name in dimensions]
+        self.number: dict[Texts, int] = {}
+        self.keys: list[Texts] = []
+        self.of_scope = np.empty(0, np.int64)
+        if not dimensions:
+            self._group(())
+
+    @property
+    def size(self) -> int:
+        """How many groups."""
+        return len(self.keys)
+
+    def add(self, scope: int, texts: Texts) -> None:
+        """Say which group the next full scope belongs to."""
+        self.of_scope = grown(self.of_scope, scope + 1)
+        self.of_scope[scope] = self._group(tuple(texts[at] for at in self._at))
+
+    def _group(self, key: Texts) -> int:
+        number = self.number.setdefault(key, len(self.keys))
+        if number == len(self.keys):
+            self.keys.append(key)
+        return number
+
+
+class Scopes:
+    """The full scopes of a cube, numbered as they come, and their groupings."""
+
+    def __init__(self, dimensions: Texts) -> None:
+        self.dimensions = dimensions
+        self.texts: list[Texts] = []
+        self._number: dict[Texts, int] = {}
+        self._groupings: dict[Texts, Grouping] = {}
+
+    def number(self, texts: Texts) -> int:
+        """The number of a scope, given now if it is new."""
+        found = self._number.get(texts)
+        if found is None:
+            found = self._number[texts] = len(self.texts)
+            self.texts.append(texts)
+            for grouping in self._groupings.values():
+                grouping.add(found, texts)
+        return found
+
+    def grouping(self, dimensions: Texts) -> Grouping:
+        """Scopes by ``dimensions``; one object however often it is asked for."""
+        found = self._groupings.get(dimensions)
+        if found is None:
+            found = self._groupings[dimensions] = Grouping(dimensions, self.dimensions)
+            for number, texts in enumerate(self.texts):
+                found.add(number, texts)
+        return found
+
+
+class Delta(NamedTuple):
+    """By how much the sum grew: per changed cell its scope and pane, and per measure what to combine.
+
+    ``carried`` marks cells that went to BASE, which is no change of what happened in them.
+    """
+
+    scope: Numbers
+    pane: Numbers
+    carried: Mask
+    parts: Mapping[str, Aggregates]
+
+    def touches(self, measures: Sequence[str]) -> Mask:
+        """The cells in which one of ``measures`` changed."""
+        touched = np.zeros(self.scope.size, np.bool_)
+        for measure in measures:
+            given = self.parts.get(measure)
+            if given is not None:
+                for name in ("n", "sum"):
+                    if name in given.columns:
+                        touched |= given.columns[name] != 0
+                touched[given.sketch.group] = True
+        return touched
+
+
+@dataclass(slots=True)
+class _Queued:
+    """Cells that wait to be laid over what is known."""
+
+    source: int
+    scope: Numbers
+    cells: CubeCells
+    carried: Mask
+
+
+@dataclass(slots=True)
+class _Queue:
+    items: list[_Queued] = field(default_factory=list)
+    cells: int = 0
+
+
+class CubeTable:
+    """All cells of a cube in one run."""
+
+    def __init__(self, cube: Cube) -> None:
+        self.cube = cube
+        self.scopes = Scopes(cube.dimensions)
+        aggs = {measure.id: measure.agg for measure in cube.measures}
+        self.merged = Table(aggs)
+        self.scope = np.empty(0, np.int64)
+        self.pane = np.empty(0, np.int64)
+        self._panes = Index()
+        self._cells = Index()
+        self._told = Table(aggs)
+        self._told_cells = Index()
+        self._queue = _Queue()
+        self._deltas: list[Delta] = []
+        self._cutoff = BASE
+
+    def take(self, source: int, cells: CubeCells, strings: Sequence[str], time: int) -> None:
+        """Queue the cells of a partial of ``source``; at ``time`` it may carry what lies beyond the horizon."""
+        cube = self.cube
+        if not cube.carry and (gone := (cells.pane <= self._cutoff) & (cells.pane != BASE)).any():
+            cells = _without(cells, gone)
+        numbers = [
+            self.scopes.number(tuple(strings[code] if code >= 0 else "" for code in row))
+            for row in cells.scopes.tolist()
+        ]
+        past = (cells.pane != BASE) & (cells.pane + cube.pane_ms + cube.horizon_ms <= time)
+        carried = past & _zero(cells) if cube.carry else np.zeros(cells.pane.size, np.bool_)
+        queue = self._queue
+        if queue.items and (carried.any() or list(queue.items[-1].cells.columns) != list(cells.columns)):
+            self._lay()
+        scope = np.array(numbers, np.int64)[cells.scope] if numbers else np.empty(0, np.int64)
+        queue.items.append(_Queued(source, scope, cells, carried))
+        queue.cells += scope.size
+        if queue.cells > _FLUSH_CELLS:
+            self._lay()
+
+    def deltas(self) -> list[Delta]:
+        """What has changed since this was last asked."""
+        self._lay()
+        deltas, self._deltas = self._deltas, []
+        return deltas
+
+    def between(self, low: int, high: int) -> Numbers:
+        """The rows of cells whose pane starts in [low, high)."""
+        pane = self.pane[: self.merged.size]
+        return np.flatnonzero((pane >= low) & (pane < high))
+
+    def evict(self, time: int) -> bool:
+        """Forget panes that lie beyond the horizon at ``time``; of a carried cube only what has been carried."""
+        cutoff = time - self.cube.horizon_ms - self.cube.pane_ms
+        if cutoff - self._cutoff < self.cube.pane_ms:
+            return False
+        self._lay()
+        self._cutoff = cutoff
+        pane = self.pane[: self.merged.size]
+        gone = (pane <= cutoff) & (pane != BASE)
+        if self.cube.carry:
+            gone &= self._nothing()
+        if gone.any():
+            self._keep(~gone)
+        return bool(gone.any())
+
+    def live_scopes(self) -> Mask:
+        """Per full scope whether any cell is left."""
+        alive = np.zeros(len(self.scopes.texts), np.bool_)
+        alive[self.scope[: self.merged.size]] = True
+        return alive
+
+    def totals(self, measure: str) -> Aggregates:
+        """Per full scope everything there is."""
+        table = Table({measure: self.merged.aggs[measure]})
+        table.grow(len(self.scopes.texts))
+        rows = np.arange(self.merged.size)
+        table.combine(measure, self.scope[rows], self.merged.pick(measure, rows))
+        return table.pick(measure, np.arange(table.size))
+
+    def adopt(self, old: CubeTable) -> None:
+        """Take over what ``old`` knew of the measures that both have; for a change of the catalogue."""
+        meta, arrays = old.snapshot()
+        fresh = Table(self._told.aggs)
+        fresh.grow(meta["told"])
+        self.load(meta, {**{f"told/{name}": array for name, array in fresh.arrays().items()}, **arrays})
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A copy of the state as ``load`` takes it; the sum is recomputed."""
+        self._lay()
+        rows = self.merged.size
+        meta = {"told": self._told.size, "scopes": list(self.scopes.texts), "cutoff": self._cutoff}
+        arrays = {f"told/{name}": array for name, array in self._told.arrays().items()}
+        arrays |= {
+            "scope": self.scope[:rows].copy(),
+            "pane": self.pane[:rows].copy(),
+            "sources": self._told_cells.keys().copy(),
+        }
+        return meta, arrays
+
+    def load(self, meta: Mapping[str, Any], arrays: Arrays) -> None:
+        """Become what ``snapshot`` gave; of other measures nothing is known."""
+        for texts in meta["scopes"]:
+            self.scopes.number(tuple(texts))
+        self._cutoff = meta["cutoff"]
+        self.scope, self.pane = arrays["scope"].copy(), arrays["pane"].copy()
+        ids, _ = self._panes.upsert(self.pane.view(np.uint64))
+        self._cells = Index(pair(self.scope, ids, _PANE_BITS))
+        self._told_cells = Index(arrays["sources"])
+        names = {
+            name.removeprefix("told/"): array for name, array in arrays.items() if name.startswith("told/")
+        }
+        self._told.load(meta["told"], names)
+        self._sum()
+
+    def _lay(self) -> None:
+        """Lay the queued cells over what is known, and note the difference."""
+        items, self._queue = self._queue.items, _Queue()
+        items = [item for item in items if item.scope.size]
+        if not items:
+            return
+        scope = np.concatenate([item.scope for item in items])
+        pane = np.concatenate([item.cells.pane for item in items]).astype(np.int64)
+        source = np.concatenate([np.full(item.scope.size, item.source) for item in items])
+        carried = np.concatenate([item.carried for item in items])
+        rows, told = self._rows(scope, pane, source)
+        # Of several versions of a cell the last one counts; what comes too late for this table counts no more.
+        last = np.empty(self._told.size, np.int64)
+        last[told] = np.arange(told.size)
+        kept = np.flatnonzero(last[told] == np.arange(told.size))
+        place = np.full(self._told.size, -1)
+        place[told[kept]] = np.arange(kept.size)
+        parts = {}
+        for measure in self.cube.measures:
+            if all((measure.id, "n") in item.cells.columns for item in items):
+                given = self._difference(measure.id, items, told, kept, place)
+                if carried.any() and measure.id in self._told.entries:
+                    given = self._erase(measure.id, given, told[kept[carried[kept]]], place)
+                self.merged.combine(measure.id, rows[kept], given)
+                parts[measure.id] = given
+        self._deltas.append(Delta(scope[kept], pane[kept], carried[kept], parts))
+
+    def _rows(self, scope: Numbers, pane: Numbers, source: Numbers) -> tuple[Numbers, Numbers]:
+        """The rows of cells in the sum and in what was told; made now where they are new."""
+        ids, _ = self._panes.upsert(pane.view(np.uint64))
+        found, before = self._cells.upsert(pair(scope, ids, _PANE_BITS))
+        rows = found.astype(np.int64)
+        size = len(self._cells)
+        self.merged.grow(size)
+        self.scope, self.pane = grown(self.scope, size), grown(self.pane, size)
+        if size > before:
+            self.scope[rows], self.pane[rows] = scope, pane
+        found, _ = self._told_cells.upsert(pair(rows, source, _SOURCE_BITS))
+        self._told.grow(len(self._told_cells))
+        return rows, found.astype(np.int64)
+
+    def _difference(
+        self, measure: str, items: Sequence[_Queued], told: Numbers, kept: Numbers, place: Numbers
+    ) -> Aggregates:
+        """What changes a measure from what was told of cells ``told[kept]`` to what is told now."""
+        agg = self.merged.aggs[measure]
+        known, at = self._told.columns[measure], told[kept]
+        fresh = {
+            column.name: np.concatenate([item.cells.columns[measure, column.name] for item in items])[kept]
+            for column in COLUMNS[agg]
+        }
+        growth = {name: column - known[name][at] for name, column in fresh.items() if name in ("n", "sum")}
+        if agg in MONOTONE:
+            nothing = fresh["n"] == 0
+            for column in COLUMNS[agg][1:]:
+                fresh[column.name][nothing] = column.neutral
+            growth = {**fresh, **growth}
+        for name, values in fresh.items():
+            known[name][at] = values
+        if measure not in self._told.entries:
+            return Aggregates(agg, growth)
+        return Aggregates(agg, growth, self._sketch(measure, items, told, place))
+
+    def _sketch(self, measure: str, items: Sequence[_Queued], told: Numbers, place: Numbers) -> Sketch:
+        cell, bucket, count, start = [], [], [], 0
+        for item in items:
+            sketch = item.cells.sketches.get(measure)
+            if sketch is not None:
+                cell.append(sketch.cell.astype(np.int64) + start)
+                bucket.append(sketch.bucket)
+                count.append(sketch.count)
+            start += item.scope.size
+        if not cell:
+            return Sketch(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+        rows = told[np.concatenate(cell)]
+        buckets, counts = np.concatenate(bucket), np.concatenate(count)
+        if len(items) > 1:
+            last = _last_of_each(pair(rows, buckets, 18))
+            rows, buckets, counts = rows[last], buckets[last], counts[last]
+        return Sketch(place[rows], buckets, self._told.entries[measure].put(rows, buckets, counts))
+
+    def _erase(self, measure: str, given: Aggregates, rows: Numbers, place: Numbers) -> Aggregates:
+        """Take back the sketches of carried cells: they are told as cells of nothing, without their entries."""
+        entries = self._told.entries[measure]
+        row, bucket, count = entries.rows()
+        hit = np.flatnonzero(np.isin(row, rows) & (count != 0))
+        group = np.concatenate([given.sketch.group, place[row[hit]]])
+        sketch = Sketch(
+            group,
+            np.concatenate([given.sketch.bucket, bucket[hit]]),
+            np.concatenate([given.sketch.count, -count[hit]]),
+        )
+        entries.count[hit] = 0
+        return Aggregates(given.agg, given.columns, sketch)
+
+    def _nothing(self) -> Mask:
+        nothing = np.ones(self.merged.size, np.bool_)
+        for columns in self.merged.columns.values():
+            for name in ("n", "sum"):
+                if name in columns:
+                    nothing &= columns[name][: self.merged.size] == 0
+        return nothing
+
+    def _keep(self, kept: Mask) -> None:
+        rows = self.merged.size
+        moved = self.merged.keep(kept)
+        self.scope, self.pane = self.scope[:rows][kept], self.pane[:rows][kept]
+        self._cells.keep(kept)
+        keys = self._told_cells.keys()
+        to = moved[(keys >> np.uint64(_SOURCE_BITS)).view(np.int64)]
+        source = keys & np.uint64((1 << _SOURCE_BITS) - 1)
+        self._told.keep(to >= 0)
+        self._told_cells = Index(pair(to[to >= 0], source[to >= 0], _SOURCE_BITS))
+
+    def _sum(self) -> None:
+        """Recompute the sum from what each source has told."""
+        self.merged = Table(self.merged.aggs)
+        self.merged.grow(self.scope.size)
+        rows = (self._told_cells.keys() >> np.uint64(_SOURCE_BITS)).view(np.int64)
+        for measure in self.merged.aggs:
+            self.merged.combine(measure, rows, self._told.pick(measure, np.arange(rows.size)))
+
+
+def _last_of_each(keys: NDArray[np.uint64]) -> Numbers:
+    """The index of the last occurrence of each key."""
+    _, first = np.unique(keys[::-1], return_index=True)
+    last: Numbers = np.sort(keys.size - 1 - first)
+    return last
+
+
+def _without(cells: CubeCells, gone: Mask) -> CubeCells:
+    """The cells that are not ``gone``: nobody knows any more what they would change."""
+    kept = ~gone
+    place = np.cumsum(kept) - 1
+    sketches = {}
+    for measure, sketch in cells.sketches.items():
+        left = kept[sketch.cell]
+        to = place[sketch.cell[left]].astype(np.int32)
+        sketches[measure] = SketchCells(to, sketch.bucket[left], sketch.count[left])
+    columns = {name: column[kept] for name, column in cells.columns.items()}
+    return replace(cells, scope=cells.scope[kept], pane=cells.pane[kept], columns=columns, sketches=sketches)
+
+
+def _zero(cells: CubeCells) -> Mask:
+    """Cells that say that there is nothing (any more)."""
+    zero = np.ones(cells.pane.size, np.bool_)
+    for (_, name), column in cells.columns.items():
+        if name in ("n", "sum"):
+            zero &= column == 0
+    return zero

@@ -1,0 +1,340 @@
+"""One attempt of one run as a partition of JUDGE sees it: sources, engine time, cells, values, slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from services.domain.cube_tables import CubeTable
+from services.domain.facts import ClosedWindow, KpiValue, Scope, SourceFreshness
+from services.domain.kpi_tables import CurrentTable, DerivedTable, WindowTable
+from services.domain.partials import Partial
+from services.domain.program import BASE, EventFeed, Program
+from services.domain.readings import Reading, reading
+from services.domain.slot_tables import SlotTable
+from services.domain.snapshots import prefixed, under
+
+Load = Callable[[str], Program]
+
+_UNHEARD_HOLD_MS = 60_000
+_LEAST_SHARE = 50
+_PLAIN = ("catalogue", "time", "first_time", "watermark", "gaps")
+
+
+@dataclass(slots=True)
+class Source:
+    """What one source partition has said last. ``switches`` counts its changes of catalogue."""
+
+    offset: int = -1
+    time: int = 0
+    watermark: int = BASE
+    complete: bool = False
+    digest: str = ""
+    switches: int = 0
+    freshness: tuple[SourceFreshness, ...] = ()
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+class RunJudge:
+    """The state of one (tenant, run, attempt) in one judge partition.
+
+    Engine time is the highest that any source partition tells. The watermark is the minimum over the source
+    partitions that have spoken; one that has not spoken yet holds it back for a minute of engine time at most (if it
+    is known how many there are), one that has spoken holds it back until it goes on. It never goes back: what
+    a straggler brings then restates what had closed.
+    """
+
+    def __init__(self, tenant: str, run: str, attempt: int, partition: int, expected: int | None) -> None:
+        self.tenant, self.run, self.attempt = tenant, run, attempt
+        self.partition = partition
+        self.catalogue = ""
+        self.program: Program | None = None
+        self.time = self.first_time = 0
+        self.watermark = BASE
+        self.gaps = 0
+        self.sources: dict[int, Source] = {}
+        self._expected = expected
+        self._switches = 0
+        self._cubes: dict[str, CubeTable] = {}
+        self._tables: dict[str, CurrentTable] = {}
+        self._windows: dict[str, WindowTable] = {}
+        self._derived: dict[str, DerivedTable] = {}
+        self._dependents: dict[str, list[DerivedTable]] = {}
+        self._slots: dict[str, SlotTable] = {}
+        self._needed: dict[str, frozenset[str]] = {}
+        self._removed: list[tuple[str, Scope]] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether every source partition has ended."""
+        heard = all(source.complete for source in self.sources.values())
+        return heard and len(self.sources) >= (self._expected or 1)
+
+    @property
+    def digest(self) -> str:
+        """The catalogue's."""
+        return self.program.digest if self.program is not None else ""
+
+    def take(self, partial: Partial, load: Load) -> None:
+        """Fold a partial of this attempt; what is older than what its source has said changes nothing.
+
+        Raises what ``load`` raises.
+        """
+        source = self.sources.setdefault(partial.partition, Source())
+        if partial.offset < source.offset:
+            return
+        self.first_time = self.first_time or partial.time
+        self.gaps += partial.since > source.offset
+        self._switch(partial, source, load)
+        for cells in partial.cubes:
+            table = self._cubes.get(cells.cube)
+            if table is not None:
+                table.take(partial.partition, cells, partial.strings, min(partial.watermark, partial.time))
+        source.time = max(source.time, partial.time)
+        source.watermark = max(source.watermark, partial.watermark)
+        source.complete |= partial.complete
+        source.freshness, source.counters = (
+            partial.sources or source.freshness,
+            partial.counters or source.counters,
+        )
+        if not partial.more:
+            source.offset = partial.offset
+        self.time = max(self.time, partial.time)
+        self._advance()
+
+    def _advance(self) -> None:
+        waiting = self._expected is not None and len(self.sources) < self._expected
+        if waiting and self.time - self.first_time < _UNHEARD_HOLD_MS:
+            return
+        self.watermark = max(self.watermark, min(source.watermark for source in self.sources.values()))
+
+    def _switch(self, partial: Partial, source: Source, load: Load) -> None:
+        """Change the catalogue when the first source partition does; the others follow and change nothing."""
+        if partial.catalogue is None or partial.digest == source.digest:
+            return
+        if self.program is None or (partial.digest != self.digest and source.switches >= self._switches):
+            self._use(load(partial.catalogue))
+            self.catalogue = partial.catalogue
+        source.digest = partial.digest
+        source.switches += 1
+        self._switches = max(self._switches, source.switches)
+
+    def _use(self, program: Program) -> None:
+        self._settle()
+        old_cubes, old_slots, old_tables, old_versions = (
+            self._cubes,
+            self._slots,
+            self._tables,
+            self._versions(),
+        )
+        self.program = program
+        self._cubes = {cube.id: CubeTable(cube) for cube in program.cubes if cube.judge == self.partition}
+        for name, table in self._cubes.items():
+            if name in old_cubes:
+                table.adopt(old_cubes[name])
+        self._build(program)
+        for name, slots in self._slots.items():
+            if old_versions.get(name) == program.kpis[name].version:
+                slots.load(*old_slots[name].snapshot())
+            else:
+                slots.seed()
+        for name in old_tables.keys() - self._tables.keys():
+            for told in old_tables[name].told.values():
+                self._removed += [(name, value.scope) for value in told.values.values()]
+
+    def _versions(self) -> dict[str, str]:
+        kpis = self.program.kpis if self.program is not None else {}
+        return {name: kpis[name].version for name in self._tables}
+
+    def _build(self, program: Program) -> None:
+        """Tables for the KPIs of this judge partition, those that others are derived from first."""
+        own = {
+            name: reading(program, name) for name, kpi in program.kpis.items() if kpi.judge == self.partition
+        }
+        self._tables, self._windows, self._derived, self._dependents, self._slots = {}, {}, {}, {}, {}
+        for name, one in sorted(own.items(), key=lambda item: _depth(item[1])):
+            if one.formula is None:
+                self._tables[name] = self._windows[name] = WindowTable(one, self._cubes[one.parts[0].cube])
+            else:
+                inputs = {each: self._tables[each] for each in one.inputs}
+                table = self._tables[name] = self._derived[name] = DerivedTable(one, inputs, one.formula)
+                for each in one.inputs:
+                    self._dependents.setdefault(each, []).append(table)
+            cubes = {part.cube: self._cubes[part.cube] for part in one.parts}
+            if all(set(one.kpi.dimensions) <= set(cube.cube.dimensions) for cube in cubes.values()):
+                self._slots[name] = SlotTable(one, cubes)
+            self._needed[name] = _sources(program, one)
+
+    def _settle(self) -> None:
+        """Bring what has changed in the cells to windows and slots."""
+        for name, cube in self._cubes.items():
+            deltas = cube.deltas()
+            for slots in self._slots.values() if deltas else ():
+                slots.add(name, deltas)
+            for window in self._windows.values() if deltas else ():
+                if window.cube == name:
+                    window.add(deltas)
+
+    def touch(self) -> None:
+        """Let every value be computed again."""
+        for table in self._tables.values():
+            table.touch()
+
+    def values(self, budget: int) -> list[KpiValue]:
+        """Values that have changed, about ``budget`` at most; the others wait for the next call."""
+        self._flow()
+        said: list[KpiValue] = []
+        for left, (name, table) in zip(range(len(self._tables), 0, -1), self._tables.items(), strict=True):
+            share = max((budget - len(said)) // left, _LEAST_SHARE)
+            fresh = table.tell(share)
+            for value in fresh:
+                for dependent in self._dependents.get(name, ()):
+                    dependent.touch(tuple(value.scope), [tuple(value.scope.values())])
+            said += fresh
+        return said
+
+    def _flow(self) -> None:
+        """Changes of cells go into windows and slots, windows move to engine time."""
+        self._settle()
+        for window in self._windows.values():
+            window.move(self.time)
+        for derived in self._derived.values():
+            derived.move(self.time)
+        heard = {source.source: source.last_ingest for source in self.freshness()}
+        for name, table in self._tables.items():
+            table.set_stale(stale=self._stale(table.kpi.stale_ms, self._needed[name], heard))
+
+    def _stale(self, limit: int | None, needed: frozenset[str], heard: Mapping[str, int]) -> bool:
+        """Whether a source that is expected, or where none is all that were heard, is silent for too long."""
+        if limit is None or self.complete:
+            return False
+        last = [heard.get(source, self.first_time) for source in needed] if needed else [*heard.values()]
+        if not last:
+            return False
+        return self.time - (min(last) if needed else max(last)) > limit
+
+    def told(self) -> Iterator[KpiValue]:
+        """Every value as last told."""
+        for table in self._tables.values():
+            for told in table.told.values():
+                yield from told.values.values()
+
+    def closed(self, version: int, budget: int | None) -> list[ClosedWindow]:
+        """Slots that have closed or changed since; call it after ``values``."""
+        found: list[ClosedWindow] = []
+        for slots in self._slots.values():
+            left = None if budget is None else max(budget - len(found), 0)
+            found += slots.close(self.watermark, version, left)
+        return found
+
+    def evict(self) -> None:
+        """Forget what is beyond the horizon; call it after ``closed``."""
+        time = min(self.watermark, self.time)
+        for name, cube in self._cubes.items():
+            if cube.evict(time):
+                self._drop(name, cube)
+        for slots in self._slots.values():
+            slots.evict(time)
+
+    def _drop(self, name: str, cube: CubeTable) -> None:
+        alive = cube.live_scopes()
+        for kpi, window in self._windows.items():
+            if window.cube == name:
+                for scope in window.drop(alive):
+                    self._removed.append((kpi, scope))
+                    for dependent in self._dependents.get(kpi, ()):
+                        self._forget(dependent, scope)
+
+    def _forget(self, derived: DerivedTable, scope: Scope) -> None:
+        gone = derived.drop(tuple(scope), tuple(scope.values()))
+        if gone is not None:
+            self._removed.append((derived.kpi.name, gone))
+            for dependent in self._dependents.get(derived.kpi.name, ()):
+                self._forget(dependent, scope)
+
+    def removed(self) -> list[tuple[str, Scope]]:
+        """Scopes that are gone since this was last asked."""
+        gone, self._removed = self._removed, []
+        return gone
+
+    def freshness(self) -> list[SourceFreshness]:
+        """Each source over all partitions."""
+        found: dict[str, SourceFreshness] = {}
+        for one in (one for source in self.sources.values() for one in source.freshness):
+            known = found.get(one.source)
+            found[one.source] = one if known is None else _both(known, one)
+        return [found[name] for name in sorted(found)]
+
+    def counters(self) -> dict[str, int]:
+        """Totals over all partitions, and ``missing_partials``: how often one came without the one before it."""
+        totals = {"missing_partials": self.gaps} if self.gaps else {}
+        for source in self.sources.values():
+            for name, count in source.counters.items():
+                totals[name] = totals.get(name, 0) + count
+        return totals
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A copy of the state as ``load`` takes it."""
+        self._settle()
+        meta: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        meta["switches"] = self._switches
+        meta["sources"] = {str(number): asdict(source) for number, source in self.sources.items()}
+        arrays: dict[str, NDArray[Any]] = {}
+        tables: dict[str, CubeTable | SlotTable] = {**self._cubes, **self._slots}
+        for name, table in tables.items():
+            meta[f"table/{name}"], held = table.snapshot()
+            arrays |= prefixed(f"table/{name}", held)
+        return meta, arrays
+
+    def load(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], load: Load) -> None:
+        """Become what ``snapshot`` gave; everything is to be told again."""
+        for name in _PLAIN:
+            setattr(self, name, meta[name])
+        self._switches = meta["switches"]
+        self.sources = {int(number): _source(source) for number, source in meta["sources"].items()}
+        if not self.catalogue:
+            return
+        self.program = load(self.catalogue)
+        self._cubes = {
+            cube.id: CubeTable(cube) for cube in self.program.cubes if cube.judge == self.partition
+        }
+        for name, cube in self._cubes.items():
+            cube.load(meta[f"table/{name}"], under(f"table/{name}", arrays))
+        self._build(self.program)
+        for name, slots in self._slots.items():
+            slots.load(meta[f"table/{name}"], under(f"table/{name}", arrays))
+
+
+def _depth(one: Reading) -> int:
+    return 1 + max((_depth(each) for each in one.inputs.values()), default=-1)
+
+
+def _sources(program: Program, one: Reading) -> frozenset[str]:
+    """The systems expected to send what a KPI is computed from."""
+    catalogue = program.catalogue
+    events: set[str] = set()
+    for part in one.parts:
+        feed = program.measure(part.measure).feed
+        if isinstance(feed, EventFeed):
+            events.add(feed.event)
+        else:
+            events |= {step.event for step in catalogue.processes[feed.process].steps}
+    return frozenset(source for event in events for source in catalogue.events[event].sources)
+
+
+def _both(one: SourceFreshness, other: SourceFreshness) -> SourceFreshness:
+    return SourceFreshness(
+        one.source,
+        max(one.last_ingest, other.last_ingest),
+        max(one.last_event, other.last_event),
+        one.events + other.events,
+        one.idle and other.idle,
+    )
+
+
+def _source(stored: Mapping[str, Any]) -> Source:
+    freshness = tuple(SourceFreshness(**one) for one in stored["freshness"])
+    return Source(**{**stored, "freshness": freshness})

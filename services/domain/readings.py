@@ -1,0 +1,197 @@
+"""How a KPI's number is read from merged aggregates: the last step of every current value and every closed slot.
+
+A reading lists the *parts* that it needs (measures, by role) and turns aggregates of them, many scopes at once, into
+values and sample counts. Derived KPIs read the parts of the KPIs that they name, with roles ``kpi.role``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.aggregates import Aggregates, values
+from services.domain.catalogue import Agg, Kpi, KpiType
+from services.domain.formulas import Formula, parse_formula
+from services.domain.program import Cube, KpiProgram, Measure, Program
+from services.domain.rows import Numbers
+
+Floats = NDArray[np.float64]
+Parts = Mapping[str, Aggregates]
+
+_UNITS_MS = {
+    "s": 1_000,
+    "sec": 1_000,
+    "second": 1_000,
+    "min": 60_000,
+    "minute": 60_000,
+    "h": 3_600_000,
+    "hour": 3_600_000,
+    "d": 86_400_000,
+    "day": 86_400_000,
+}
+_MS_FIELDS = frozenset({"duration", "lateness"})
+
+
+class Values(NamedTuple):
+    """A value (NaN: none) and a number of samples per scope."""
+
+    values: Floats
+    samples: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One measure in a KPI: which aggregate, and how its number comes out (``unit`` divides it)."""
+
+    role: str
+    measure: str
+    cube: str
+    agg: Agg
+    scale: int
+    percent: float | None
+    unit: float
+    accumulates: bool
+
+    def values(self, aggregates: Aggregates) -> Floats:
+        """Its number per scope."""
+        return values(aggregates, self.scale, self.percent) / self.unit
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A KPI as a function of its parts. ``inputs`` are the readings that a derived KPI names.
+
+    ``accumulates``: the parts are changes (a level's), to be summed up from the beginning before they are read.
+    """
+
+    program: KpiProgram
+    parts: tuple[Part, ...]
+    inputs: Mapping[str, Reading]
+    formula: Formula | None = None
+
+    @property
+    def kpi(self) -> Kpi:
+        """The KPI."""
+        return self.program.kpi
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether some part is summed up from the beginning."""
+        return any(part.accumulates for part in self.parts)
+
+    def read(self, aggregates: Parts) -> Values:
+        """Value and samples per scope; every role of ``parts`` must be given, all of one size."""
+        if self.formula is None:
+            return _READERS[self.kpi.type](self, aggregates)
+        return derive(
+            self.formula, {name: one.read(_under(name, aggregates)) for name, one in self.inputs.items()}
+        )
+
+
+def reading(program: Program, name: str) -> Reading:
+    """How KPI ``name`` is read; ``KeyError`` where there is none."""
+    kpi_program = program.kpis[name]
+    inputs = {one: reading(program, one) for one in kpi_program.inputs}
+    if inputs:
+        parts = tuple(_nested(one, part) for one, each in inputs.items() for part in each.parts)
+        return Reading(kpi_program, parts, inputs, parse_formula(kpi_program.kpi.expr or ""))
+    places = {measure.id: (cube, measure) for cube in program.cubes for measure in cube.measures}
+    found = [_part(kpi_program, role, *places[measure]) for role, measure in kpi_program.parts.items()]
+    return Reading(kpi_program, tuple(found), {})
+
+
+def derive(formula: Formula, inputs: Mapping[str, Values]) -> Values:
+    """A derived KPI from its inputs, scope by scope; a division by zero has no value."""
+    columns = {
+        name: [None if np.isnan(v) else v for v in one.values.tolist()] for name, one in inputs.items()
+    }
+    samples = np.minimum.reduce([one.samples for one in inputs.values()])
+    found = [
+        _evaluate(formula, dict(zip(columns, row, strict=True)))
+        for row in zip(*columns.values(), strict=True)
+    ]
+    return Values(np.array(found, np.float64), samples)
+
+
+def _evaluate(formula: Formula, row: Mapping[str, float | None]) -> float:
+    try:
+        value = formula.evaluate(row)
+    except (ZeroDivisionError, OverflowError):
+        return np.nan
+    return np.nan if value is None else value
+
+
+def _under(name: str, aggregates: Parts) -> Parts:
+    start = len(name) + 1
+    return {role[start:]: one for role, one in aggregates.items() if role.startswith(f"{name}.")}
+
+
+def _nested(name: str, part: Part) -> Part:
+    return replace(part, role=f"{name}.{part.role}")
+
+
+def _part(program: KpiProgram, role: str, cube: Cube, measure: Measure) -> Part:
+    timed = measure.field in _MS_FIELDS and measure.agg not in (Agg.COUNT, Agg.DISTINCT)
+    unit = unit_ms(program.kpi.unit) if timed else 1
+    level = program.kpi.type is KpiType.LEVEL
+    return Part(
+        role,
+        measure.id,
+        cube.id,
+        measure.agg,
+        measure.scale,
+        program.percentiles.get(role),
+        float(unit),
+        level,
+    )
+
+
+def unit_ms(unit: str) -> int:
+    """How many milliseconds a unit of time has; 1 where it is none."""
+    return _UNITS_MS.get(unit) or _UNITS_MS.get(unit.removesuffix("s")) or 1
+
+
+def _single(reading: Reading, aggregates: Parts) -> Values:
+    (part,) = reading.parts
+    one = aggregates[part.role]
+    return Values(part.values(one), np.maximum(one.samples, 0))
+
+
+def _ratio(reading: Reading, aggregates: Parts) -> Values:
+    """Samples are the denominator's; over an empty denominator, the numerator's, so that it is not *no data*."""
+    above, below = (aggregates[role] for role in ("numerator", "denominator"))
+    by_role = {part.role: part for part in reading.parts}
+    over = by_role["denominator"].values(below)
+    value = np.full(over.size, np.nan)
+    np.divide(by_role["numerator"].values(above), over, out=value, where=over != 0)
+    samples = np.where(below.samples > 0, below.samples, np.maximum(above.samples, 0))
+    return Values(value * reading.kpi.scale, samples)
+
+
+def _level(reading: Reading, aggregates: Parts) -> Values:
+    """What came in minus what went out, or what a process tells as one signed count."""
+    by_role = {part.role: part for part in reading.parts}
+    if "value" in by_role:
+        return _single(reading, aggregates)
+    plus, minus = (by_role[role].values(aggregates[role]) for role in ("plus", "minus"))
+    samples = aggregates["plus"].samples + aggregates["minus"].samples
+    return Values(plus - minus, np.maximum(samples, 0))
+
+
+_READERS: Mapping[KpiType, Callable[[Reading, Parts], Values]] = {
+    KpiType.SIMPLE: _single,
+    KpiType.CUMULATIVE: _single,
+    KpiType.DURATION: _single,
+    KpiType.RATIO: _ratio,
+    KpiType.CONVERSION: _ratio,
+    KpiType.LEVEL: _level,
+}
+
+
+def required(kpi: Kpi) -> int:
+    """How many samples a verdict needs; by default none, for a count of nothing is a fact."""
+    return 0 if kpi.minimum_samples <= 1 or kpi.type is KpiType.LEVEL else kpi.minimum_samples

@@ -1,0 +1,250 @@
+"""The slots of a KPI's history: the mergeable state of each (full scope, slot), told when the slot closes.
+
+A slot closes when the watermark has passed its end by the allowed lateness. What changes a closed slot has it told
+again, as a restatement. Slots are kept as long as something may still change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.aggregates import SKETCHED, Aggregates, Arrays, pack_state
+from services.domain.catalogue import Kpi
+from services.domain.cube_tables import CubeTable, Delta, Scopes, Texts
+from services.domain.facts import ClosedWindow
+from services.domain.index import Index, pair
+from services.domain.program import BASE
+from services.domain.readings import Part, Reading
+from services.domain.rows import Mask, Numbers
+from services.domain.sketches import Sketch
+from services.domain.tables import Table, grown
+from services.domain.windows import slots
+
+_SLOT_BITS = 28
+
+
+class SlotTable:
+    """The slots of one KPI in one run, by full scope."""
+
+    def __init__(self, reading: Reading, cubes: Mapping[str, CubeTable]) -> None:
+        """``cubes`` are those that hold the reading's parts; each has all of the KPI's dimensions."""
+        self._reading = reading
+        self._cubes = cubes
+        self._parts: dict[str, list[Part]] = {}
+        for part in reading.parts:
+            self._parts.setdefault(part.cube, []).append(part)
+        self._scopes = Scopes(reading.kpi.dimensions)
+        self._own = {cube: np.empty(0, np.int64) for cube in self._parts}
+        self._horizon = max((cubes[cube].cube.horizon_ms for cube in self._parts), default=0)
+        self._starts = Index()
+        self._slots = Index()
+        self._table = Table({part.role: part.agg for part in reading.parts})
+        self._scope = np.empty(0, np.int64)
+        self._start = np.empty(0, np.int64)
+        self._end = np.empty(0, np.int64)
+        self._dirty = np.empty(0, np.bool_)
+        self._known = np.empty(0, np.bool_)
+
+    @property
+    def kpi(self) -> Kpi:
+        """Which."""
+        return self._reading.kpi
+
+    def add(self, cube: str, deltas: Sequence[Delta]) -> None:
+        """Take changes of a cube; what was carried to BASE has not changed any slot."""
+        parts = self._parts.get(cube)
+        for delta in deltas if parts else ():
+            chosen = np.flatnonzero(
+                delta.touches([part.measure for part in parts or ()]) & ~delta.carried & (delta.pane != BASE)
+            )
+            if not chosen.size:
+                continue
+            rows = np.full(delta.pane.size, -1)
+            rows[chosen] = self._rows(self._scopes_of(cube)[delta.scope[chosen]], delta.pane[chosen])
+            for part in parts or ():
+                given = delta.parts.get(part.measure)
+                if given is not None:
+                    self._table.combine(part.role, rows, given)
+            self._dirty[rows[chosen]] = True
+
+    def seed(self) -> None:
+        """Start from the cells that the cubes hold; for a KPI that is new in a run."""
+        for name, cube in self._cubes.items():
+            rows = np.arange(cube.merged.size)
+            parts = {measure: cube.merged.pick(measure, rows) for measure in cube.merged.aggs}
+            nothing = np.zeros(rows.size, np.bool_)
+            self.add(name, [Delta(cube.scope[rows], cube.pane[rows], nothing, parts)])
+
+    def close(self, watermark: int, version: int, budget: int | None = None) -> list[ClosedWindow]:
+        """The slots that have closed, and those closed before that have changed, oldest first."""
+        size = self._table.size
+        closed = self._end[:size] <= watermark - self.kpi.lateness_ms
+        ready = self._dirty[:size] & closed & (self._known[:size] | ~self._nothing())
+        if not ready.any():
+            return []
+        if self._reading.accumulates:
+            ready |= self._after(ready) & self._known[:size] & closed
+        rows = np.flatnonzero(ready)
+        rows = rows[np.lexsort((self._scope[rows], self._start[rows]))][:budget]
+        self._dirty[rows] = False
+        self._known[rows] = True
+        return self._tell(rows, version)
+
+    def evict(self, time: int) -> None:
+        """Forget told slots that nothing can change any more at ``time``."""
+        size = self._table.size
+        gone = (self._end[:size] + self._horizon <= time) & ~self._dirty[:size]
+        if np.count_nonzero(gone) * 8 <= size:
+            return  # closing ranks costs as much as there is: not for a few
+        kept = ~gone
+        self._table.keep(kept)
+        self._slots.keep(kept)
+        for name in ("_scope", "_start", "_end", "_dirty", "_known"):
+            setattr(self, name, getattr(self, name)[:size][kept])
+
+    def snapshot(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A copy of the state as ``load`` takes it."""
+        size = self._table.size
+        arrays = {f"slots/{name}": array for name, array in self._table.arrays().items()}
+        arrays |= {
+            "scope": self._scope[:size].copy(),
+            "start": self._start[:size].copy(),
+            "end": self._end[:size].copy(),
+            "dirty": self._dirty[:size].view(np.uint8).copy(),
+            "known": self._known[:size].view(np.uint8).copy(),
+        }
+        return {"scopes": list(self._scopes.texts), "size": size}, arrays
+
+    def load(self, meta: Mapping[str, Any], arrays: Arrays) -> None:
+        """Become what ``snapshot`` gave."""
+        for texts in meta["scopes"]:
+            self._scopes.number(tuple(texts))
+        self._scope, self._start, self._end = (arrays[name].copy() for name in ("scope", "start", "end"))
+        self._dirty, self._known = (arrays[name].astype(np.bool_) for name in ("dirty", "known"))
+        ids, _ = self._starts.upsert(self._start.view(np.uint64))
+        self._slots = Index(pair(self._scope, ids, _SLOT_BITS))
+        names = {
+            name.removeprefix("slots/"): array for name, array in arrays.items() if name.startswith("slots/")
+        }
+        self._table.load(meta["size"], names)
+
+    def _scopes_of(self, cube: str) -> Numbers:
+        """Full scope of the cube → scope of the KPI."""
+        own, texts = self._own[cube], self._cubes[cube].scopes.texts
+        if own.size < len(texts):
+            full = self._cubes[cube].scopes.dimensions
+            at = [full.index(name) for name in self.kpi.dimensions]
+            fresh = [self._scopes.number(self._project(one, at)) for one in texts[own.size :]]
+            own = self._own[cube] = np.concatenate([own, np.array(fresh, np.int64)])
+        return own
+
+    @staticmethod
+    def _project(texts: Texts, at: Sequence[int]) -> Texts:
+        return tuple(texts[one] for one in at)
+
+    def _rows(self, scope: Numbers, pane: Numbers) -> Numbers:
+        start, end = slots(self.kpi.grain, self.kpi.window.timezone, pane)
+        ids, _ = self._starts.upsert(start.view(np.uint64))
+        found, before = self._slots.upsert(pair(scope, ids, _SLOT_BITS))
+        rows = found.astype(np.int64)
+        size = len(self._slots)
+        if size > before:
+            self._table.grow(size)
+            for name in ("_scope", "_start", "_end", "_dirty", "_known"):
+                setattr(self, name, grown(getattr(self, name), size))
+            self._scope[rows], self._start[rows], self._end[rows] = scope, start, end
+        return rows
+
+    def _nothing(self) -> Mask:
+        nothing = np.ones(self._table.size, np.bool_)
+        for columns in self._table.columns.values():
+            for name in ("n", "sum"):
+                if name in columns:
+                    nothing &= columns[name][: self._table.size] == 0
+        return nothing
+
+    def _after(self, ready: Mask) -> Mask:
+        """The slots after the first ``ready`` one of their scope: a level carries a change on."""
+        size = self._table.size
+        first = np.full(len(self._scopes.texts), np.iinfo(np.int64).max)
+        np.minimum.at(first, self._scope[:size][ready], self._start[:size][ready])
+        after: Mask = self._start[:size] > first[self._scope[:size]]
+        return after
+
+    def _tell(self, rows: Numbers, version: int) -> list[ClosedWindow]:
+        parts = {part.role: self._table.pick(part.role, rows) for part in self._reading.parts}
+        read = {
+            part.role: self._accumulated(part, rows) if part.accumulates else parts[part.role]
+            for part in self._reading.parts
+        }
+        found = self._reading.read(read)
+        states = _states(parts, rows.size)
+        kpi, dimensions = self.kpi, self._scopes.dimensions
+        return [
+            ClosedWindow(
+                kpi.name,
+                self._reading.program.version,
+                dict(zip(dimensions, self._scopes.texts[scope], strict=True)),
+                start,
+                end,
+                version,
+                None if np.isnan(value) else value,
+                samples,
+                state,
+            )
+            for scope, start, end, value, samples, state in zip(
+                self._scope[rows].tolist(),
+                self._start[rows].tolist(),
+                self._end[rows].tolist(),
+                found.values.tolist(),
+                found.samples.tolist(),
+                states,
+                strict=True,
+            )
+        ]
+
+    def _accumulated(self, part: Part, rows: Numbers) -> Aggregates:
+        """All that a part has counted up to the end of each slot: what there is, less what came later."""
+        size = self._table.size
+        totals = self._cubes[part.cube].totals(part.measure)
+        scopes = self._scopes_of(part.cube)
+        order = np.lexsort((self._start[:size], self._scope[:size]))
+        scope = self._scope[:size][order]
+        last = np.searchsorted(scope, scope, side="right") - 1
+        columns = {}
+        for name, column in self._table.columns[part.role].items():
+            total = np.zeros(len(self._scopes.texts), np.int64)
+            np.add.at(total, scopes[: totals.size], totals.columns[name])
+            running = np.cumsum(column[:size][order])
+            at_end = np.empty(size, np.int64)
+            at_end[order] = total[scope] - (running[last] - running)
+            columns[name] = at_end[rows]
+        return Aggregates(part.agg, columns)
+
+
+def _states(parts: Mapping[str, Aggregates], size: int) -> list[bytes]:
+    """The packed state of each of ``size`` slots."""
+    cuts = {
+        role: np.searchsorted(one.sketch.group, np.arange(size + 1)).tolist()
+        for role, one in parts.items()
+        if one.agg in SKETCHED
+    }
+    return [
+        pack_state({role: _single(one, at, cuts.get(role)) for role, one in parts.items()})
+        for at in range(size)
+    ]
+
+
+def _single(given: Aggregates, at: int, cuts: Sequence[int] | None) -> Aggregates:
+    columns = {name: column[at : at + 1] for name, column in given.columns.items()}
+    if cuts is None:
+        return Aggregates(given.agg, columns)
+    low, high = cuts[at], cuts[at + 1]
+    group = np.zeros(high - low, np.int64)
+    return Aggregates(
+        given.agg, columns, Sketch(group, given.sketch.bucket[low:high], given.sketch.count[low:high])
+    )

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain.aggregates import (
@@ -80,6 +80,7 @@ def close(agg: Agg) -> float:
 
 
 @pytest.mark.parametrize("agg", list(Agg))
+@settings(max_examples=50, deadline=None)
 @given(rows=rows_of, cut=st.integers(0, 60), seed=st.randoms())
 def test_any_split_and_order_gives_the_same_number(agg: Agg, rows: list[Row], cut: int, seed: object) -> None:
     """Each group's number is that of the naive model, whether folded at once or in two shuffled halves, merged."""
@@ -98,6 +99,7 @@ def test_any_split_and_order_gives_the_same_number(agg: Agg, rows: list[Row], cu
 
 
 @pytest.mark.parametrize("agg", [Agg.COUNT, Agg.SUM, Agg.AVG, Agg.PERCENTILE, Agg.DISTINCT])
+@settings(max_examples=50, deadline=None)
 @given(rows=rows_of, others=rows_of)
 def test_what_is_taken_back_leaves_no_trace(agg: Agg, rows: list[Row], others: list[Row]) -> None:
     """Rows added and taken back change nothing."""
@@ -106,6 +108,7 @@ def test_what_is_taken_back_leaves_no_trace(agg: Agg, rows: list[Row], others: l
 
 
 @pytest.mark.parametrize("agg", list(Agg))
+@settings(max_examples=50, deadline=None)
 @given(rows=rows_of)
 def test_panes_merge_into_scopes_and_states_come_back_from_bytes(agg: Agg, rows: list[Row]) -> None:
     """Reducing groups 0 and 2 into one, 1 into another and leaving 3 out is folding just those rows there."""
@@ -117,6 +120,7 @@ def test_panes_merge_into_scopes_and_states_come_back_from_bytes(agg: Agg, rows:
     assert repr(reduce(both, np.array([0, 0]), 1)) == repr(take(reduced, np.array([0])))
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.integers(-(2**63) + 1, 2**63 - 1))
 def test_a_bucket_tells_its_values_within_one_percent(value: int) -> None:
     """Also the largest, negative ones and zero; below 50 every integer has a bucket of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain.index import Index, pair, unpair
@@ -18,6 +18,7 @@ def hashes(keys: list[int]) -> Hashes:
     return np.array(keys, np.uint64)
 
 
+@settings(max_examples=50, deadline=None)
 @given(batches)
 def test_rows_are_numbered_in_order_of_first_sight(given_batches: list[list[int]]) -> None:
     """Whatever the batches and the repetitions in them, a key keeps the row it got when it first came."""
@@ -33,6 +34,7 @@ def test_rows_are_numbered_in_order_of_first_sight(given_batches: list[list[int]
     assert index.keys().tolist() == list(model)
 
 
+@settings(max_examples=50, deadline=None)
 @given(batches, st.randoms())
 def test_removed_keys_are_gone_and_the_rest_closes_ranks(
     given_batches: list[list[int]], random: object
@@ -64,6 +66,7 @@ def test_it_grows_over_many_batches() -> None:
     assert index.nbytes / len(index) < 40
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**20 - 1)), max_size=20))
 def test_pairs_come_back(pairs: list[tuple[int, int]]) -> None:
     """A pair of integers is one key, and no two pairs share one."""

@@ -1,0 +1,327 @@
+"""The cells of one cube in one partition: a row per (scope, pane), a few columns per measure.
+
+Rows of feeds are folded in, changed cells are told, and what lies beyond the horizon leaves: into the running cell
+of pane ``BASE`` where the cube carries, else for good. The horizon is taken in steps of a sixteenth of itself, at
+moments that the log decides, so that leaving is rare and the same in every replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.aggregates import COLUMNS, SKETCHED, Aggregates, buckets, combine, empty, lift
+from services.domain.catalogue import Agg
+from services.domain.entries import Entries
+from services.domain.index import Index, pair, unpair
+from services.domain.partials import CubeCells, SketchCells
+from services.domain.program import BASE, Cube, EventFeed, Measure
+from services.domain.rows import Hashes, Mask, Numbers
+from services.domain.scopes import SCOPE_BITS, Scopes
+from services.domain.sketches import consolidate
+from services.domain.told import Told
+
+NEVER = -(2**62)
+_EPOCH = 1 << 42  # added to pane numbers, so that those before 1970 make keys too
+
+
+class CellTable:
+    """Cells of ``cube``. ``floor``: panes that start before it have left."""
+
+    def __init__(self, cube: Cube, scopes: Scopes) -> None:
+        self.cube = cube
+        self.scopes = scopes
+        self.floor = NEVER
+        self._index = Index()
+        self._room = 0
+        self._dirty = np.zeros(0, np.bool_)
+        self._touched = True
+        self._columns: dict[str, dict[str, NDArray[Any]]] = {}
+        self._entries: dict[str, Entries] = {}
+        self._carried = np.empty(0, np.uint64)
+        self.measure_anew(cube)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by cells, without their sketches."""
+        columns = sum(column.nbytes for held in self._columns.values() for column in held.values())
+        return self._index.nbytes + columns
+
+    @property
+    def touched(self) -> bool:
+        """Whether there may be something to tell."""
+        return self._touched
+
+    @property
+    def measures(self) -> Iterable[str]:
+        """The ids of what is measured."""
+        return self._columns
+
+    def measure_anew(self, cube: Cube) -> None:
+        """Keep the cells of measures that ``cube`` (of the same id) still has; new ones start from nothing."""
+        self.cube = cube
+        held, entries = self._columns, self._entries
+        self._columns, self._entries = {}, {}
+        for measure in cube.measures:
+            name = measure.id
+            self._columns[name] = held[name] if name in held else empty(measure.agg, self._room)
+            if measure.agg in SKETCHED:
+                once = measure.agg is Agg.DISTINCT and isinstance(measure.feed, EventFeed)
+                self._entries[name] = entries[name] if name in entries else Entries(once=once)
+        self._dirty[:] = True
+        self._touched = True
+
+    def fold(self, told: Told, measures: Sequence[Measure]) -> None:
+        """Fold rows into those of the cube's measures that read their feed."""
+        samples = [(measure, told.mask(measure)) for measure in measures]
+        samples = [(measure, mask) for measure, mask in samples if mask is None or mask.any()]
+        if not samples or not told.rows.n:
+            return
+        panes = told.panes(self.cube.pane_ms)
+        wanted = _union([mask for _, mask in samples])
+        gone = panes < self.floor
+        if gone.any():
+            if self.cube.carry:
+                panes = np.where(gone, BASE, panes)
+            else:
+                wanted = ~gone if wanted is None else wanted & ~gone
+                samples = [(measure, ~gone if mask is None else mask & ~gone) for measure, mask in samples]
+        keys = _cell_keys(panes, told.scopes(self.scopes), self.cube.pane_ms)
+        if wanted is None:
+            cells = self._cells(keys)
+        else:
+            cells = np.full(keys.size, -1)
+            cells[wanted] = self._cells(keys[wanted])
+        for measure, mask in samples:
+            self._add(measure, told, cells, mask)
+
+    def leave(self, watermark: int) -> None:
+        """Let go of what the horizon behind ``watermark`` has passed."""
+        floor = int(floor_behind(self.cube, watermark))
+        if floor <= self.floor:
+            return
+        self.floor = floor
+        scopes, panes = self._where(np.arange(len(self)))
+        gone = (panes < floor) & (panes != BASE)
+        if not gone.any():
+            return
+        if self.cube.carry:
+            self._carry(np.flatnonzero(gone), scopes[gone])
+        kept = np.ones(len(self), np.bool_)
+        kept[: gone.size] = ~gone
+        self._keep(kept)
+
+    def aggregates(self, measure: Measure, start: int, end: int) -> Aggregates:
+        """Per scope, ``measure`` over the panes in [start, end)."""
+        scopes, panes = self._where(np.arange(len(self)))
+        groups = np.where((panes >= start) & (panes < end), scopes, -1)
+        cells = np.flatnonzero(groups >= 0)
+        columns = empty(measure.agg, len(self.scopes))
+        held = {name: column[cells] for name, column in self._columns[measure.id].items()}
+        combine(measure.agg, columns, groups[cells], held)
+        if measure.agg not in SKETCHED:
+            return Aggregates(measure.agg, columns)
+        cell, bucket, count = self._entries[measure.id].all()
+        return Aggregates(measure.agg, columns, consolidate(groups[cell], bucket, count))
+
+    def changed(self, limit: int, *, everything: bool = False) -> Iterator[CubeCells]:
+        """What changed since this was last asked, in pieces of at most about ``limit`` bytes.
+
+        ``scopes`` of a piece hold codes of the partition's strings. Take all pieces: they then count as told.
+        """
+        rows = np.arange(len(self)) if everything else np.flatnonzero(self._dirty[: len(self)])
+        self._dirty[: len(self)] = False
+        self._touched = False
+        position = np.full(len(self), -1)
+        position[rows] = np.arange(rows.size)
+        sketches: dict[str, tuple[NDArray[np.int64], NDArray[np.int32], Numbers]] = {}
+        for name, entries in self._entries.items():
+            cell, bucket, count = entries.all() if everything else entries.changed()
+            if everything:
+                entries.changed()
+            at = position[cell]
+            order = np.argsort(at, kind="stable")
+            sketches[name] = at[order], bucket[order], count[order]
+        width = 16 + 8 * sum(len(columns) for columns in self._columns.values())
+        yield from self._told_carried(max(1, limit // width))
+        for start in range(0, rows.size, max(1, limit // width)):
+            piece = rows[start : start + max(1, limit // width)]
+            yield from self._pieces(piece, start, sketches, max(1, limit // 16))
+
+    def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A copy of everything, for ``load``."""
+        n = len(self)
+        arrays = {"keys": self._index.keys().copy(), "carried": self._carried}
+        for name, columns in self._columns.items():
+            arrays |= {f"{name}|{column}": array[:n].copy() for column, array in columns.items()}
+        for name, entries in self._entries.items():
+            arrays |= {f"{name}|.{part}": array for part, array in entries.arrays().items()}
+        return {"floor": self.floor}, arrays
+
+    def load(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Become what ``arrays()`` gave, of a table with the same measures."""
+        self.floor = meta["floor"]
+        self._index = Index(arrays["keys"])
+        self._carried = arrays["carried"]
+        self._room = len(self)
+        self._dirty = np.ones(self._room, np.bool_)
+        self._touched = True
+        for name, columns in self._columns.items():
+            self._columns[name] = {column: np.array(arrays[f"{name}|{column}"]) for column in columns}
+        for name, entries in self._entries.items():
+            entries.load({part: arrays[f"{name}|.{part}"] for part in ("keys", "counts")})
+
+    def _cells(self, keys: Hashes) -> NDArray[np.int64]:
+        rows, _ = self._index.upsert(keys)
+        if len(self) > self._room:
+            self._grow(max(64, len(self) * 3 // 2))
+        self._dirty[rows] = True
+        self._touched = True
+        return rows.astype(np.int64)
+
+    def _grow(self, room: int) -> None:
+        added = room - self._room
+        for measure in self.cube.measures:
+            columns, more = self._columns[measure.id], empty(measure.agg, added)
+            for name, column in columns.items():
+                columns[name] = np.concatenate([column, more[name]])
+        self._dirty = np.concatenate([self._dirty, np.zeros(added, np.bool_)])
+        self._room = room
+
+    def _add(self, measure: Measure, told: Told, cells: NDArray[np.int64], mask: Mask | None) -> None:
+        rows, agg = told.rows, measure.agg
+
+        def chosen(array: NDArray[Any]) -> NDArray[Any]:
+            return array if mask is None else array[mask]
+
+        at = chosen(cells)
+        weight = None if rows.weight is None else chosen(rows.weight)
+        values = None
+        if measure.field is not None and agg not in (Agg.COUNT, Agg.DISTINCT):
+            values = chosen(rows.number(measure.field))
+        lifted = lift(
+            agg,
+            values,
+            chosen(rows.number("time")) if agg is Agg.LAST else at,
+            chosen(rows.hash("identity")) if agg is Agg.LAST else _NO_HASHES,
+            weight,
+        )
+        combine(agg, self._columns[measure.id], at, lifted)
+        if agg in SKETCHED:
+            hashes = chosen(rows.hash(measure.field)) if agg is Agg.DISTINCT and measure.field else None
+            self._entries[measure.id].add(at, buckets(agg, values, hashes), lifted["n"])
+
+    def _where(self, cells: NDArray[np.intp]) -> tuple[NDArray[np.int64], Numbers]:
+        """Scope and pane of each cell."""
+        return _places(self._index.keys()[cells], self.cube.pane_ms)
+
+    def _carry(self, gone: NDArray[np.intp], scopes: NDArray[np.int64]) -> None:
+        self._carried = np.concatenate([self._carried, self._index.keys()[gone]])
+        base = self._cells(_cell_keys(np.full(gone.size, BASE), scopes, self.cube.pane_ms))
+        to = np.full(len(self), -1)
+        to[gone] = base
+        for measure in self.cube.measures:
+            columns = self._columns[measure.id]
+            combine(measure.agg, columns, base, {name: column[gone] for name, column in columns.items()})
+        for entries in self._entries.values():
+            cell, bucket, count = entries.all()
+            moving = to[cell] >= 0
+            entries.add(to[cell[moving]], bucket[moving], count[moving])
+
+    def _keep(self, kept: Mask) -> None:
+        n = kept.size
+        moved = self._index.keep(kept)
+        for columns in self._columns.values():
+            for name, column in columns.items():
+                columns[name] = column[:n][kept]
+        self._dirty = self._dirty[:n][kept]
+        self._room = len(self)
+        for entries in self._entries.values():
+            entries.move(moved)
+
+    def _told_carried(self, most: int) -> Iterator[CubeCells]:
+        """Cells that went into BASE since the last time, as cells of nothing."""
+        carried, self._carried = self._carried, np.empty(0, np.uint64)
+        for start in range(0, carried.size, most):
+            scopes, panes = _places(carried[start : start + most], self.cube.pane_ms)
+            columns = {
+                (measure.id, name): column
+                for measure in self.cube.measures
+                for name, column in empty(measure.agg, scopes.size).items()
+            }
+            yield self._piece(scopes, panes, columns, {})
+
+    def _pieces(
+        self,
+        rows: NDArray[np.intp],
+        start: int,
+        sketches: dict[str, tuple[NDArray[np.int64], NDArray[np.int32], Numbers]],
+        most: int,
+    ) -> Iterator[CubeCells]:
+        """Cells ``rows``, which begin at position ``start`` of all those told, with at most ``most`` entries each."""
+        scopes, panes = self._where(rows)
+        columns = {
+            (measure.id, column.name): self._columns[measure.id][column.name][rows]
+            for measure in self.cube.measures
+            for column in COLUMNS[measure.agg]
+        }
+        here: dict[str, SketchCells] = {}
+        held = 0
+        for name, (at, bucket, count) in sketches.items():
+            low, high = np.searchsorted(at, [start, start + rows.size])
+            for first in range(int(low), int(high), most):
+                last = min(first + most, int(high))
+                if held + last - first > most:
+                    yield self._piece(scopes, panes, columns, here)
+                    here, held = {}, 0
+                cell = (at[first:last] - start).astype(np.int32)
+                here[name] = SketchCells(cell, bucket[first:last], count[first:last])
+                held += last - first
+        yield self._piece(scopes, panes, columns, here)
+
+    def _piece(
+        self,
+        scopes: NDArray[np.int64],
+        panes: Numbers,
+        columns: dict[tuple[str, str], NDArray[Any]],
+        sketches: dict[str, SketchCells],
+    ) -> CubeCells:
+        used, scope = np.unique(scopes, return_inverse=True)
+        return CubeCells(
+            self.cube.id, self.scopes.codes[used], scope.astype(np.int32), panes, columns, sketches
+        )
+
+
+def floor_behind(cube: Cube, watermark: int | Numbers) -> int | Numbers:
+    """The ``floor`` that ``watermark`` leads to: panes that start before it have left."""
+    step = cube.pane_ms * max(1, cube.horizon_ms // cube.pane_ms // 16)
+    return (watermark - cube.horizon_ms) // step * step
+
+
+_NO_HASHES = np.empty(0, np.uint64)
+
+
+def _union(masks: list[Mask | None]) -> Mask | None:
+    union = masks[0]
+    for mask in masks:
+        if mask is None or union is None:
+            return None
+        union = union | mask
+    return union
+
+
+def _cell_keys(panes: Numbers, scopes: NDArray[np.int64], length: int) -> Hashes:
+    number = np.where(panes == BASE, 0, panes // length + _EPOCH)
+    return pair(number, scopes, SCOPE_BITS)
+
+
+def _places(keys: Hashes, length: int) -> tuple[NDArray[np.int64], Numbers]:
+    """Scope and pane of cell keys."""
+    number, scopes = unpair(keys, SCOPE_BITS)
+    return scopes, np.where(number == 0, BASE, (number - _EPOCH) * length)

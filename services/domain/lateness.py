@@ -1,0 +1,47 @@
+"""Which events are late, and which too late, as the log orders them.
+
+An event is late where a pane that it belongs to was closed before its frame came: the pane's end and the allowed
+lateness lie at or before the watermark. It is too late where that pane had already left a cube that does not carry.
+What a cube depends on follows from the program: events that it measures, and those that are steps of its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from services.domain.cells import floor_behind
+from services.domain.program import Cube, EventFeed, Feed, Program
+from services.domain.rows import Mask, Numbers
+
+
+def dependents(program: Program) -> Mapping[str, Sequence[Cube]]:
+    """Event type → cubes whose panes its events belong to, one for each different way of closing and leaving."""
+    steps = {
+        name: {step.event for step in process.steps} for name, process in program.catalogue.processes.items()
+    }
+    found: dict[str, dict[tuple[int, int, int, bool], Cube]] = {}
+    for cube in program.cubes:
+        for event in {event for measure in cube.measures for event in _events(measure.feed, steps)}:
+            ways = found.setdefault(event, {})
+            ways[cube.pane_ms, cube.horizon_ms, cube.lateness_ms, cube.carry] = cube
+    return {event: tuple(ways.values()) for event, ways in found.items()}
+
+
+def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask, Mask] | None:
+    """Per event at ``time``, with the ``watermark`` before its frame: late, too late. None: not one is."""
+    if not cubes or not time.size or time.min() + min(cube.lateness_ms for cube in cubes) >= watermark.max():
+        return None
+    is_late = np.zeros(time.size, np.bool_)
+    too_late = np.zeros(time.size, np.bool_)
+    for cube in cubes:
+        pane = time - time % cube.pane_ms
+        is_late |= pane + cube.pane_ms + cube.lateness_ms <= watermark
+        if not cube.carry:
+            too_late |= pane < floor_behind(cube, watermark)
+    return is_late | too_late, too_late
+
+
+def _events(feed: Feed, steps: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    return (feed.event,) if isinstance(feed, EventFeed) else steps.get(feed.process, ())

@@ -1,0 +1,168 @@
+"""OBSERVE: from the records of one events partition to partials, notable cases and dead letters.
+
+A function of the log: which records are folded in one call, and when something is emitted, changes nothing of what
+cells come to.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from services.domain import partials
+from services.domain.facts import DeadLetter
+from services.domain.frames import Frame, Kind, decode
+from services.domain.program import Program
+from services.domain.runstate import LIVE, RunState
+from services.domain.snapshots import cut, join, prefixed, under
+from services.domain.state import Emission
+from services.domain.telling import Teller
+
+Load = Callable[[str], Program]
+_UNREADABLE = (ValueError, KeyError, TypeError, IndexError, struct.error)
+
+
+class Observer:
+    """The state of events partition ``partition``. ``load`` compiles a catalogue from its canonical JSON (raising
+    ``ValueError`` where it cannot); ``judges`` is the number of judge partitions.
+    """
+
+    def __init__(self, partition: int, load: Load, judges: int = 4) -> None:
+        self.partition = partition
+        self.runs: dict[tuple[str, str], RunState] = {}
+        self.undecodable = 0
+        self._load = load
+        self._judges = judges
+        self._applied = -1
+        self._tellers: dict[tuple[str, str], Teller] = {}
+        self._pending: dict[tuple[str, str], list[tuple[int, Frame]]] = {}
+        self._letters: list[DeadLetter] = []
+        self._programs: dict[str, Program] = {}
+
+    @property
+    def applied(self) -> int:
+        """The offset up to which the state is complete; -1 before the first record."""
+        return self._applied
+
+    def fold(self, records: Sequence[tuple[int, bytes]]) -> None:
+        """See ``State``."""
+        for offset, data in records:
+            try:
+                frame = decode(data)
+            except _UNREADABLE as error:
+                self._refuse(offset, "undecodable", str(error))
+            else:
+                self._take(offset, frame)
+            self._applied = offset
+        for key in list(self._pending):
+            self._flush(key)
+
+    def emit(self, *, everything: bool = False) -> list[Emission]:
+        """See ``State``."""
+        emissions = []
+        for key, run in self.runs.items():
+            teller = self._tellers[key]
+            if run.run == LIVE and self.undecodable:
+                run.counters["undecodable"] = self.undecodable
+            if overflowed := run.overflowed:
+                run.counters["scope_overflow"] = overflowed
+            for judge, partial in teller.partials(self._applied, everything=everything):
+                emissions.append(Emission("judging", judge, partials.encode(partial)))
+            if teller.cases_due(everything=everything):
+                emissions += [
+                    Emission("cases", self.partition % self._judges, facts) for facts in run.notable_cases()
+                ]
+            self._letters += run.letters
+            run.letters = []
+        emissions += [Emission("dead_letters", 0, letter) for letter in self._letters]
+        self._letters = []
+        return emissions
+
+    def chunks(self) -> Iterator[bytes]:
+        """See ``State``."""
+        meta: dict[str, Any] = {"applied": self._applied, "undecodable": self.undecodable, "runs": []}
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, run in enumerate(self.runs.values()):
+            head, held = run.arrays()
+            meta["runs"].append(head)
+            arrays |= prefixed(str(number), held)
+        return cut(meta, arrays)
+
+    def restore(self, chunks: Sequence[bytes]) -> None:
+        """See ``State``. Raises ``ValueError`` where the chunks are none, or their catalogue no longer compiles."""
+        meta, arrays = join(chunks)
+        self.runs, self._tellers, self._pending, self._letters = {}, {}, {}, []
+        self._applied, self.undecodable = meta["applied"], meta["undecodable"]
+        for number, head in enumerate(meta["runs"]):
+            run = self._start(head["tenant"], head["run"], head["attempt"])
+            program = self._program(head["catalogue"]) if head["catalogue"] else None
+            run.load(head, under(str(number), arrays), program)
+
+    def _take(self, offset: int, frame: Frame) -> None:
+        head = frame.head
+        key = head.tenant, head.run
+        run = self.runs.get(key)
+        if run is None:
+            run = self._start(head.tenant, head.run, head.attempt)
+        elif head.attempt > run.attempt:
+            run = self._restart(run, head.attempt)
+        elif head.attempt < run.attempt:
+            run.counters["void"] += head.count
+            return
+        if head.kind is Kind.EVENTS:
+            pending = self._pending.setdefault(key, [])
+            if pending and run.minute(frame) > run.minute(pending[0][1]):
+                self._flush(key)
+            self._pending.setdefault(key, []).append((offset, frame))
+            return
+        self._flush(key)
+        if head.kind is Kind.TICK:
+            run.pass_time(head.ingest)
+        elif head.kind is Kind.END:
+            run.finish(head.ingest)
+        elif head.kind is Kind.CATALOGUE:
+            self._switch(offset, run, str(frame.meta.get("catalogue", "")))
+
+    def _flush(self, key: tuple[str, str]) -> None:
+        frames = self._pending.pop(key, None)
+        if frames:
+            self.runs[key].fold(frames)
+
+    def _start(self, tenant: str, run: str, attempt: int) -> RunState:
+        started = self.runs[tenant, run] = RunState(tenant, run, attempt, self.partition)
+        self._tellers[tenant, run] = Teller(started, self._judges)
+        return started
+
+    def _restart(self, run: RunState, attempt: int) -> RunState:
+        """A new attempt: all that earlier ones left goes, but for the catalogue until there is a newer one."""
+        self._pending.pop((run.tenant, run.run), None)
+        started = self._start(run.tenant, run.run, attempt)
+        if run.program is not None:
+            started.switch(run.program, run.catalogue)
+        return started
+
+    def _switch(self, offset: int, run: RunState, catalogue: str) -> None:
+        if catalogue == run.catalogue:
+            return
+        try:
+            program = self._program(catalogue)
+        except ValueError as error:
+            self._refuse(offset, "catalogue", str(error), run.tenant)
+        else:
+            run.switch(program, catalogue)
+
+    def _program(self, catalogue: str) -> Program:
+        if catalogue not in self._programs:
+            self._programs[catalogue] = self._load(catalogue)
+        return self._programs[catalogue]
+
+    def _refuse(self, offset: int, code: str, message: str, tenant: str = "default") -> None:
+        self.undecodable += code == "undecodable"
+        origin = f"events:{self.partition}:{offset}"
+        time = max((run.time for run in self.runs.values()), default=0)
+        self._letters.append(
+            DeadLetter(f"{code}:{origin}", tenant, time, origin, None, None, None, code, message, "")
+        )

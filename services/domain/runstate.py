@@ -1,0 +1,313 @@
+"""One run in one partition, under one catalogue: everything that is folded, and nothing of how it is told.
+
+Frames come in batches without a barrier between them; how they are batched makes no difference, because whatever
+depends on the order is decided per frame: what is late, how far the watermark is, when time passes for cases (with
+each tick, and with the first frame of a minute).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.batch import Batch, BlockRows, Interner
+from services.domain.case_facts import notable
+from services.domain.cases import CaseEvents, CaseTable
+from services.domain.cells import CellTable
+from services.domain.dedupe import Dedupe
+from services.domain.facts import CaseFacts, DeadLetter
+from services.domain.frames import Frame
+from services.domain.lateness import dependents, late
+from services.domain.partials import ENDLESS
+from services.domain.program import EventFeed, Feed, Measure, Program
+from services.domain.rows import Columns, Mask, Numbers, Rows, Strings
+from services.domain.scopes import Scopes
+from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
+from services.domain.told import Told
+from services.domain.watermark import FUTURE_MS, START, Watermark
+
+LIVE = "live"
+_MINUTE = 60_000
+_MOST_LETTERS = 100
+"""Late or early events that one batch lists; all are counted."""
+
+Frames = Sequence[tuple[int, Frame]]
+
+
+class RunState:
+    """What ``partition`` knows of (``tenant``, ``run``) in its ``attempt``. ``time`` is engine time."""
+
+    def __init__(self, tenant: str, run: str, attempt: int, partition: int) -> None:
+        self.tenant, self.run, self.attempt, self.partition = tenant, run, attempt, partition
+        self.program: Program | None = None
+        self.catalogue = ""
+        self.time = START
+        self.complete = False
+        self.counters: Counter[str] = Counter()
+        self.letters: list[DeadLetter] = []
+        self.strings = Strings()
+        self.watermark = Watermark()
+        self.cells: dict[str, CellTable] = {}
+        self.cases: dict[str, CaseTable] = {}
+        self._interner = Interner(self.strings)
+        self._dedupe = Dedupe()
+        self._scopes: dict[tuple[str, ...], Scopes] = {}
+        self._readers: dict[Feed, list[tuple[CellTable, list[Measure]]]] = {}
+        self._dependents: Mapping[str, Sequence[Any]] = {}
+
+    @property
+    def level(self) -> int:
+        """The watermark as others are told it."""
+        return ENDLESS if self.complete else self.watermark.value
+
+    @property
+    def overflowed(self) -> int:
+        """Rows that came to no scope of their own because there were too many."""
+        return sum(scopes.overflowed for scopes in self._scopes.values())
+
+    def notable_cases(self) -> list[CaseFacts]:
+        """What is to be told of each process now."""
+        return [
+            notable(cases, tenant=self.tenant, run=self.run, attempt=self.attempt, partition=self.partition)
+            for cases in self.cases.values()
+        ]
+
+    def switch(self, program: Program, catalogue: str) -> None:
+        """Go on under another catalogue. Measures and processes that it leaves as they were keep what they have; a
+        new measure of a process starts from what the cases held say.
+        """
+        before = {(cube, measure) for cube, table in self.cells.items() for measure in table.measures}
+        self._bind(program, catalogue)
+        for process in program.catalogue.processes:
+            fresh: dict[Feed, list[tuple[CellTable, list[Measure]]]] = {
+                feed: [
+                    (table, new) for table, measures in readers if (new := _without(table, measures, before))
+                ]
+                for feed, readers in self._readers.items()
+                if not isinstance(feed, EventFeed) and feed.process == process
+            }
+            if any(fresh.values()):
+                for feed, facts in self.cases[process].standing():
+                    self._read(fresh.get(feed, ()), facts)
+
+    def pass_time(self, time: int) -> None:
+        """Engine time has come to ``time``: due times go by, sources fall idle, old panes leave."""
+        self._advance(time)
+        self.watermark.hear(self.time, {})
+        self._leave()
+
+    def finish(self, time: int) -> None:
+        """The run is complete as of ``time``."""
+        self._advance(time)
+        self.complete = True
+
+    def minute(self, frame: Frame) -> int:
+        """Which minute of engine time a frame is in; frames of several are not folded as one batch."""
+        return max(self.time, frame.head.ingest) // _MINUTE
+
+    def fold(self, frames: Frames) -> None:
+        """Fold frames of one minute, with their offsets, in log order."""
+        if self.minute(frames[0][1]) > self.time // _MINUTE:
+            self._advance(frames[0][1].head.ingest)
+        batch = Batch([frame for _, frame in frames], self._interner)
+        if not batch.n:
+            self.time = max(self.time, *(frame.head.ingest for _, frame in frames))
+            return
+        keep = self._believed(batch, frames)
+        keep = self._fresh(batch, frames, keep)
+        levels = self._hear(batch, keep)
+        events: dict[str, list[CaseEvents]] = {}
+        for (type_, process, primary), rows in batch.rows(None if keep.all() else keep):
+            if primary:
+                self._late(type_, rows, batch, levels, frames)
+                self._read(self._readers.get(EventFeed(type_), ()), rows)
+            if process in self.cases:
+                told = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
+                events.setdefault(process, []).append(told)
+        for process, copies in events.items():
+            self._tell(self.cases[process].update(copies))
+        self._leave()
+
+    def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A copy of everything: JSON values, and arrays by name."""
+        starts, identities = self._dedupe.arrays()
+        arrays = {**prefixed("strings", pack_texts(self.strings.texts)), **prefixed("dedupe", identities)}
+        meta: dict[str, Any] = {
+            "tenant": self.tenant, "run": self.run, "attempt": self.attempt, "catalogue": self.catalogue,
+            "time": self.time, "complete": self.complete, "counters": dict(self.counters),
+            "watermark": self.watermark.state(), "dedupe": starts, "parts": {},
+        }  # fmt: skip
+        for name, part in self._parts():
+            meta["parts"][name], held = part.arrays()
+            arrays |= prefixed(name, held)
+        return meta, arrays
+
+    def load(
+        self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], program: Program | None
+    ) -> None:
+        """Become what ``arrays()`` gave; ``program`` is that of its catalogue."""
+        self.time, self.complete = meta["time"], meta["complete"]
+        self.counters = Counter(meta["counters"])
+        self.strings = Strings(unpack_texts(under("strings", arrays)))
+        self._interner = Interner(self.strings)
+        self._dedupe.load(meta["dedupe"], under("dedupe", arrays))
+        if program is not None:
+            self._bind(program, meta["catalogue"])
+        self.watermark.load(*meta["watermark"])
+        for name, part in self._parts():
+            part.load(meta["parts"][name], under(name, arrays))
+
+    def _parts(self) -> Iterable[tuple[str, Any]]:
+        for dimensions, scopes in self._scopes.items():
+            yield f"scopes {json.dumps(dimensions)}", scopes
+        for cube, cells in self.cells.items():
+            yield f"cells {cube}", cells
+        for process, cases in self.cases.items():
+            yield f"cases {process}", cases
+
+    def _bind(self, program: Program, catalogue: str) -> None:
+        self._bind_cases(program)
+        self.program, self.catalogue = program, catalogue
+        self.watermark.expected = program.catalogue.sources
+        self._dependents = dependents(program)
+        held, self.cells, self._readers = self.cells, {}, {}
+        for cube in program.cubes:
+            scopes = self._scopes.setdefault(cube.dimensions, Scopes(cube.dimensions, self.strings))
+            table = held.get(cube.id) or CellTable(cube, scopes)
+            table.measure_anew(cube)
+            self.cells[cube.id] = table
+            for measure in cube.measures:
+                readers = self._readers.setdefault(measure.feed, [])
+                if not readers or readers[-1][0] is not table:
+                    readers.append((table, []))
+                readers[-1][1].append(measure)
+
+    def _bind_cases(self, program: Program) -> None:
+        held, self.cases = self.cases, {}
+        before = self.program
+        for name in program.catalogue.processes:
+            table = CaseTable.of(program, name, self.strings)
+            if before is not None and name in held and _unchanged(before, program, name):
+                table.adopt(held[name])
+            self.cases[name] = table
+
+    def _advance(self, time: int) -> None:
+        self.time = max(self.time, time)
+        for cases in self.cases.values():
+            self._tell(cases.advance(self.time))
+
+    def _leave(self) -> None:
+        for table in self.cells.values():
+            table.leave(self.watermark.value)
+
+    def _tell(self, facts: Iterable[tuple[Feed, Columns]]) -> None:
+        for feed, rows in facts:
+            self._read(self._readers.get(feed, ()), rows)
+
+    def _read(self, readers: Iterable[tuple[CellTable, Sequence[Measure]]], rows: Rows) -> None:
+        told = Told(rows)
+        for table, measures in readers:
+            table.fold(told, measures)
+        self._count("filter_errors", told.errors)
+
+    def _count(self, name: str, more: int) -> None:
+        if more:
+            self.counters[name] += more
+
+    def _believed(self, batch: Batch, frames: Frames) -> Mask:
+        """Leave out what claims to come from the future (of a live run; an import has its own time)."""
+        if self.run != LIVE:
+            return np.ones(batch.n, np.bool_)
+        limits = np.array([frame.head.ingest + FUTURE_MS for _, frame in frames])[batch.frame]
+        believed: Mask = batch.time <= limits
+        if not believed.all():
+            refused = np.flatnonzero(~believed & batch.primary)
+            self._count("quarantined", int(refused.size))
+            self._list(refused, batch, frames, "future", "is further ahead of its arrival than 5 minutes")
+        return believed
+
+    def _fresh(self, batch: Batch, frames: Frames, keep: Mask) -> Mask:
+        at = np.flatnonzero(keep)
+        fresh = self._dedupe.fresh(batch.identity[at], max(self.time, frames[0][1].head.ingest))
+        repeated = at[~fresh]
+        if repeated.size:
+            keep = keep.copy()
+            keep[repeated] = False
+            self._count("duplicates", int(np.count_nonzero(batch.primary[repeated])))
+        self._count("events", int(np.count_nonzero(batch.primary & keep)))
+        return keep
+
+    def _hear(self, batch: Batch, keep: Mask) -> Numbers:
+        """Move the watermark frame by frame; returns what it was before each."""
+        codes = batch.sources()
+        known = np.flatnonzero(np.bincount(codes + 1)[1:])
+        slot = np.zeros(len(self.strings.texts) + 1, np.int64)
+        slot[known] = np.arange(known.size)
+        names = [self.strings.texts[code] for code in known.tolist()]
+        highest = np.full((len(batch.frames), known.size), START)
+        counts = np.zeros((len(batch.frames), known.size), np.int64)
+        where = batch.frame[keep], slot[codes[keep]]
+        np.maximum.at(highest, where, batch.time[keep])
+        np.add.at(counts, where, batch.primary[keep])
+        levels = np.empty(len(batch.frames), np.int64)
+        for number, (frame, tops, sums) in enumerate(
+            zip(batch.frames, highest.tolist(), counts.tolist(), strict=True)
+        ):
+            levels[number] = self.watermark.value
+            self.time = max(self.time, frame.head.ingest)
+            heard = {
+                name: (top, count) for name, top, count in zip(names, tops, sums, strict=True) if top > START
+            }
+            self.watermark.hear(self.time, heard)
+        return levels
+
+    def _late(self, type_: str, rows: BlockRows, batch: Batch, levels: Numbers, frames: Frames) -> None:
+        level = np.repeat(levels[[part.frame for part in rows.parts]], [part.n for part in rows.parts])
+        found = late(self._dependents.get(type_, ()), rows.number("time"), level)
+        if found is None:
+            return
+        is_late, too_late = found
+        self._count("late", int(np.count_nonzero(is_late)))
+        if too_late.any():
+            self._count("late_dropped", int(np.count_nonzero(too_late)))
+            dropped = rows.batch_rows()[too_late]
+            self._list(dropped, batch, frames, "late", "came after its window could still be amended")
+
+    def _list(self, rows: NDArray[np.intp], batch: Batch, frames: Frames, code: str, message: str) -> None:
+        for row in rows[:_MOST_LETTERS].tolist():
+            number, index = batch.origin(row)
+            offset, frame = frames[number]
+            payload = frame.event(index).decode(errors="replace")
+            self.letters.append(
+                DeadLetter(
+                    f"{code}:{self.run}:{self.partition}:{offset}:{index}", self.tenant, self.time,
+                    f"events:{self.partition}:{offset}", _event_id(payload), "time",
+                    str(int(batch.time[row])), code, f"The event {message}.", payload,
+                )
+            )  # fmt: skip
+
+
+def _without(table: CellTable, measures: Sequence[Measure], known: set[tuple[str, str]]) -> list[Measure]:
+    return [measure for measure in measures if (table.cube.id, measure.id) not in known]
+
+
+def _unchanged(before: Program, after: Program, process: str) -> bool:
+    """Whether cases of a process can go on: it is told by the same steps of events with the same fields."""
+    old, new = before.catalogue.processes.get(process), after.catalogue.processes[process]
+    return old == new and all(
+        before.catalogue.events[step.event].fields == after.catalogue.events[step.event].fields
+        for step in new.steps
+    )
+
+
+def _event_id(payload: str) -> str | None:
+    try:
+        found = json.loads(payload)["id"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(found)

@@ -111,5 +111,10 @@ def test_what_is_mounted_into_the_servers_is_there(compose: dict[str, Any]) -> N
 def test_one_kafka_version_everywhere(compose: dict[str, Any]) -> None:
     """Tests and the compose file run the same broker."""
     pom = (ROOT / "deploy" / "kafka" / "pom.xml").read_text()
-    (version,) = set(re.findall(r"<artifactId>kafka\S*</artifactId>\s*<version>(.+?)</version>", pom))
+    (version,) = set(
+        re.findall(
+            r"<groupId>org.apache.kafka</groupId>\s*<artifactId>.+?</artifactId>\s*<version>(.+?)</version>",
+            pom,
+        )
+    )
     assert compose["services"]["kafka"]["image"] == f"apache/kafka:{version}"

@@ -1,0 +1,41 @@
+"""What the HTTP API works with, put together from a node's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from api.dependencies import Dependencies, Gauges, Part
+from services.catalogues import RunCatalogues
+from services.intake.http import HttpIntake
+from services.keys import Keyring
+from services.timelines import Timelines
+
+if TYPE_CHECKING:
+    from services.intake.framing import Intake
+    from services.live import LiveView
+    from sightline.node import Node
+
+
+def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -> Dependencies:
+    """Everything that ``api.app.create_app`` needs."""
+    settings, database = node.settings, node.database
+    catalogues = RunCatalogues(database.runs)
+    return Dependencies(
+        tenant=settings.tenant,
+        clock=node.clock,
+        intake=HttpIntake(intake),
+        live=live,
+        catalogues=catalogues,
+        history=database.history,
+        cases=database.cases,
+        dead_letters=database.dead_letters,
+        runs=database.runs,
+        keyring=keyring,
+        timelines=Timelines(node.log, node.topics, catalogues),
+        parts=(lambda: _parts(node),),
+        gauges=Gauges(lambda: _gauges(node, intake)),
+        hosts=(settings.api.host,),
+        max_body_bytes=settings.api.max_body_bytes,
+        stream_interval_ms=settings.api.stream_interval_ms,
+    )

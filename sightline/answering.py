@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from api.dependencies import Dependencies, Gauges, Part
-from services.catalogues import RunCatalogues
+from api.dependencies import Dependencies, Part
 from services.intake.http import HttpIntake
+from services.catalogue.canonical import from_text
 from services.keys import Keyring
+from services.runs import RunCatalogues
 from services.timelines import Timelines
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -> Dependencies:
     """Everything that ``api.app.create_app`` needs."""
     settings, database = node.settings, node.database
-    catalogues = RunCatalogues(database.runs)
+    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, from_text)
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,
@@ -34,8 +35,23 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         keyring=keyring,
         timelines=Timelines(node.log, node.topics, catalogues),
         parts=(lambda: _parts(node),),
-        gauges=Gauges(lambda: _gauges(node, intake)),
+        intake_counters=intake.counters,
+        recorded=node.recorder.recorded if node.recorder else None,
         hosts=(settings.api.host,),
         max_body_bytes=settings.api.max_body_bytes,
         stream_interval_ms=settings.api.stream_interval_ms,
     )
+
+
+async def _parts(node: Node) -> Sequence[Part]:
+    """What this process runs, and whether each part is ready."""
+    parts = [Part("log", ready=True, detail=node.settings.broker.url)]
+    if node.processor is not None:
+        health = node.processor.health()
+        detail = health.failure or "; ".join(health.gaps) or f"{health.lag} records behind"
+        ready = not (health.recovering or health.failure or health.gaps)
+        parts.append(Part("processor", ready, "recovering" if health.recovering else detail))
+    if node.recorder is not None:
+        failing = node.recorder.recorded.failing
+        parts.append(Part("recorder", failing is None, failing or f"{node.recorder.recorded.behind_ms} ms behind"))
+    return parts

@@ -96,9 +96,9 @@ async def _database(settings: Settings) -> str:
 
 
 async def _address(settings: Settings) -> str:
-    from sightline.serving import bind
+    from api.server import bind
 
-    bind(settings).close()
+    bind(settings.api.host, settings.api.port).close()
     return f"{settings.api.host}:{settings.api.port} is free"
 
 

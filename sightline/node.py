@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from services.domain.catalogue import Catalogue
     from services.intake.framing import Intake
     from services.live import LiveView
+    from services.recording import Recorder
     from stream_processors.processor import Processor
 
 API, PROCESSOR, RECORDER = "api", "processor", "recorder"
@@ -40,6 +41,7 @@ class Node:
 
     processor: Processor | None = field(default=None, init=False)
     intake: Intake | None = field(default=None, init=False)
+    recorder: Recorder | None = field(default=None, init=False)
     live: LiveView | None = field(default=None, init=False)
     app: FastAPI | None = field(default=None, init=False)
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterator
+from collections.abc import AsyncIterator, Collection, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from services.errors import Conflict, InvalidInput
+from services.errors import InvalidInput
 from services.settings import Settings
 from sightline.node import ALL, API, Node
 
-if TYPE_CHECKING:
-    import uvicorn
-
-GRACE_S = 1
+GRACE_S = 1.5
 """Open requests and streams get so long to end."""
 
 
@@ -89,61 +84,30 @@ def shown(url: str) -> str:
 @contextlib.asynccontextmanager
 async def running(node: Node) -> AsyncIterator[str | None]:
     """A started node, serving HTTP where it has the api; yields its URL. Stops at the end, or when interrupted."""
-    listener = bind(node.settings) if API in node.parts else None
-    await node.start()
-    server = None
+    listener = _listener(node)
+    stop = asyncio.Event()
+    serving: asyncio.Task[None] | None = None
     try:
+        await node.start()
         if listener is None or node.app is None:
             yield None
             return
-        server = _server(node)
-        serving = asyncio.create_task(server.serve([listener]))
+        from api.server import serve as serve_http
+
+        serving = asyncio.create_task(serve_http(node.app, listener, stop))
         address, port = listener.getsockname()[:2]
         yield f"http://{address}:{port}"
     finally:
-        if server is not None:
-            server.should_exit = True
-            with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-                await asyncio.wait_for(serving, GRACE_S + 0.5)
+        stop.set()
+        if serving is not None:
+            await asyncio.wait({serving}, timeout=GRACE_S)
         await node.stop()
 
 
-def bind(settings: Settings) -> socket.socket:
-    """The listening socket, bound before anything slow starts; ``Conflict`` where the port is taken."""
-    host, port = settings.api.host, settings.api.port
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise Conflict(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            field="port",
-            value=port,
-            remedy="pick another with --port (make: PORT=…), or --port 0 for a free one",
-        ) from error
-    return listener
+def _listener(node: Node) -> socket.socket | None:
+    """Bound before anything slow starts, so that a port in use is told at once."""
+    if API not in node.parts:
+        return None
+    from api.server import bind
 
-
-def _server(node: Node) -> uvicorn.Server:
-    import uvicorn
-
-    assert node.app is not None
-
-    class Server(uvicorn.Server):
-        """Leaves Ctrl-C to ``asyncio.run``, which cancels everything, the server too."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    return Server(
-        uvicorn.Config(
-            node.app,
-            log_level=logging.WARNING,
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_S,
-            lifespan="on",
-        )
-    )
+    return bind(node.settings.api.host, node.settings.api.port)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,34 +70,32 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 
 async def _demo(settings: Settings, scenarios: Sequence[Scenario], after: float, seed: int) -> None:
     from services.catalogue.load import load_catalogue
-    from sightline.cli.output import console
 
     begun = time.monotonic()
     catalogue = load_catalogue(catalogue_folder())
     clock = DemoClock()
     node = Node(settings, ALL, catalogue, clock)
-    start = clock.now() - HISTORY
-    clock.shown = start
+    clock.shown = start = clock.now() - HISTORY
     simulator = Simulator(Company(noon=start), seed, start)
-    async with running(node) as url:
+
+    async def company(url: str | None) -> None:
         events = await _make_history(node, simulator, clock)
         await _caught_up(node)
-        console.print(f"[bold]Sightline demo[/]: a simulated order-to-cash company, seed {seed}")
-        console.print(f"  {len(catalogue.kpis)} KPIs over {events:,} events of the last 24 hours")
-        console.print(f"  ready {time.monotonic() - begun:.1f} s after it began; log and database in a folder of their own")
-        for scenario in scenarios:
-            console.print(f"  in {after:.0f} s: {DESCRIPTIONS[scenario]}")
-        console.print(f"\n  [bold]{url}[/]      (Ctrl-C stops it)\n")
-        living = asyncio.create_task(_live(node, simulator, clock, scenarios, after))
-        failed = asyncio.create_task(node.failed())
-        try:
-            await asyncio.wait({living, failed}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (living, failed):
-                if task.done():
-                    task.result()
-        finally:
-            living.cancel()
-            failed.cancel()
+        _report(url, events, len(catalogue.kpis), time.monotonic() - begun, {name: after for name in scenarios})
+        await _live(node, simulator, clock, scenarios, after)
+
+    async with running(node) as url:
+        await node.watch(company(url))
+
+
+def _report(url: str | None, events: int, kpis: int, took: float, scenarios: Mapping[Scenario, float]) -> None:
+    from sightline.cli.output import console
+
+    console.print("[bold]Sightline demo[/]: a simulated order-to-cash company")
+    console.print(f"  history   {events:,} events of the last 24 hours, {kpis} KPIs; ready after {took:.1f} s")
+    for scenario, after in scenarios.items():
+        console.print(f"  in {after:.0f} s   {DESCRIPTIONS[scenario]}")
+    console.print(f"\n  [bold]{url}[/]\n\n  Ctrl-C stops it.")
 
 
 async def _make_history(node: Node, simulator: Simulator, clock: DemoClock) -> int:

@@ -72,10 +72,21 @@ class Node:
         """Take down what is up, last first."""
         while self._stops:
             await self._stops.pop()()
+        if self._failed.done():
+            self._failed.exception()  # told by watch; asyncio would complain about it once more
 
-    async def failed(self) -> None:
-        """Wait until a part fails, and raise why: the process must end then."""
-        await asyncio.shield(self._failed)
+    async def watch(self, work: Coroutine[None, None, None] | None = None) -> None:
+        """Until ``work`` is done (None: for ever), or a part fails: then its error is raised and the process must end."""
+        failed = asyncio.shield(self._failed)
+        if work is None:
+            await failed
+            return
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task, failed}, return_when=asyncio.FIRST_COMPLETED)
+            (task if task.done() else failed).result()
+        finally:
+            task.cancel()
 
     async def _up(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
         self._stops.append(stop)

@@ -71,7 +71,7 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> No
             console.print(f"  catalogue {len(catalogue.kpis)} KPIs, {len(catalogue.events)} event types, from {folder}")
         if url:
             console.print(f"\n  [bold]{url}[/]\n")
-        await node.failed()
+        await node.watch()
 
 
 def shown(url: str) -> str:

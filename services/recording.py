@@ -80,6 +80,7 @@ class Recorder:
         self._dead_letters = dead_letters
         self._runs = runs
         self._attempts: dict[tuple[str, str], int] = {}
+        self._kept: dict[tuple[str, int], int] = {}
         self.recorded = Recorded()
 
     async def run(self) -> None:
@@ -94,12 +95,22 @@ class Recorder:
         finally:
             await consumer.stop()
 
+    async def lag(self) -> int:
+        """How many records of its topics this process has still to keep; its partitions are all of them, when alone."""
+        topics = self._topics
+        lag = 0
+        for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis):
+            for partition, (first, end) in (await self._log.ends(spec.name)).items():
+                lag += end - max(first, self._kept.get((spec.name, partition), first))
+        return lag
+
     async def step(self, consumer: Consumer, *, timeout_ms: int = 500) -> int:
         """Read, keep, commit once; returns how many records were read."""
         records = await consumer.getmany(timeout_ms=timeout_ms, max_records=BATCH)
         if records:
             await self._keep(self.sort(records))
             await consumer.commit()
+            self._kept.update({(each.topic, each.partition): each.offset + 1 for each in records})
             self.recorded.behind_ms = max(0, self._clock.now() - records[-1].timestamp)
         return len(records)
 

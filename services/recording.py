@@ -80,14 +80,13 @@ class Recorder:
         self._dead_letters = dead_letters
         self._runs = runs
         self._attempts: dict[tuple[str, str], int] = {}
-        self._kept: dict[tuple[str, int], int] = {}
+        self.group = f"{topics.prefix}.recorder"
+        self._inputs = [spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)]
         self.recorded = Recorded()
 
     async def run(self) -> None:
         """Record for ever; returns only by cancellation. A database that is away is waited for."""
-        topics = self._topics
-        names = [spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)]
-        consumer = self._log.consumer(f"{topics.prefix}.recorder", names)
+        consumer = self._log.consumer(self.group, self._inputs)
         await consumer.start()
         try:
             while True:
@@ -96,13 +95,9 @@ class Recorder:
             await consumer.stop()
 
     async def lag(self) -> int:
-        """How many records of its topics this process has still to keep; its partitions are all of them, when alone."""
-        topics = self._topics
-        lag = 0
-        for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis):
-            for partition, (first, end) in (await self._log.ends(spec.name)).items():
-                lag += end - max(first, self._kept.get((spec.name, partition), first))
-        return lag
+        """How many records of its topics no recorder has kept yet."""
+        lags = [await self._log.lags(self.group, topic) for topic in self._inputs]
+        return sum(lag for each in lags for lag in each.values())
 
     async def step(self, consumer: Consumer, *, timeout_ms: int = 500) -> int:
         """Read, keep, commit once; returns how many records were read."""
@@ -110,7 +105,6 @@ class Recorder:
         if records:
             await self._keep(self.sort(records))
             await consumer.commit()
-            self._kept.update({(each.topic, each.partition): each.offset + 1 for each in records})
             self.recorded.behind_ms = max(0, self._clock.now() - records[-1].timestamp)
         return len(records)
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies, Part
 from services.intake.http import HttpIntake
-from services.catalogue.canonical import from_text
 from services.keys import Keyring
 from services.runs import RunCatalogues
 from services.timelines import Timelines
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -> Dependencies:
     """Everything that ``api.app.create_app`` needs."""
     settings, database = node.settings, node.database
-    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, from_text)
+    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue)
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,

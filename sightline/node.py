@@ -158,7 +158,6 @@ class Node:
         from services.catalogue.canonical import to_text  # noqa: PLC0415
         from services.domain.stored import RunRecord  # noqa: PLC0415
         from services.intake.framing import LIVE, Intake  # noqa: PLC0415
-        from services.intake.source_topics import SourceTopics  # noqa: PLC0415
 
         settings, tenant, text = self.settings, self.settings.tenant, to_text(catalogue)
         await self.database.runs.begin(
@@ -176,5 +175,7 @@ class Node:
         )
         await self._up(intake.start, intake.stop)
         if settings.intake.sources:
+            from services.intake.source_topics import SourceTopics  # noqa: PLC0415
+
             self._run(SourceTopics(self.log, intake, settings).run(), "source topics")
         return intake

@@ -177,6 +177,12 @@ class EmbeddedLog:
     async def ends(self, topic: str) -> dict[int, tuple[int, int]]:
         return {shard.partition: (shard.first, shard.end) for shard in self._shards.of(topic)}
 
+    async def lags(self, group: str, topic: str) -> dict[int, int]:
+        return {
+            shard.partition: shard.end - max(shard.first, self.committed(group, topic, shard.partition) or 0)
+            for shard in self._shards.of(topic)
+        }
+
     def first(self, topic: str, partition: int) -> int:
         return self._shards.at(topic, partition).first
 

@@ -36,10 +36,14 @@ def with_digest(catalogue: Catalogue) -> Catalogue:
     return replace(catalogue, digest=f"{hash64(text.encode()):016x}")
 
 
-@lru_cache(maxsize=16)
 def load_program(text: str, evaluator: Evaluator | None = None) -> Program:
     """The program of a canonical text. Remembered, for every partition of a run asks for the same.
 
-    ``evaluator``: the CEL library, for filters beyond the translated subset; without one those raise.
+    ``evaluator``: the CEL library, for filters beyond the translated subset; without one those raise ``ValueError``.
     """
+    return _load(text, evaluator)  # type: ignore[arg-type]  # a protocol is not known to be hashable; objects are
+
+
+@lru_cache(maxsize=16)
+def _load(text: str, evaluator: Evaluator | None) -> Program:
     return compile_catalogue(from_text(text), FilterCompiler(evaluator))

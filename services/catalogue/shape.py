@@ -76,12 +76,17 @@ def read_shape(document: Document) -> tuple[AnyDocument | None, list[Problem]]:
     try:
         return DOCUMENTS[kind].model_validate(document.data), []
     except ValidationError as error:
-        return None, sorted({_problem(document, dict(one)) for one in error.errors(include_url=False)})
+        return None, explain_all(document, DOCUMENTS[kind], error)
 
 
-def _problem(document: Document, error: dict[str, Any]) -> Problem:
+def explain_all(document: Document, model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """Why ``document`` is no ``model``."""
+    return sorted({_problem(document, model, dict(one)) for one in error.errors(include_url=False)})
+
+
+def _problem(document: Document, model: type[BaseModel], error: dict[str, Any]) -> Problem:
     path = _path(document, error["loc"])
-    message, remedy = _explain(document, path, error)
+    message, remedy = _explain(document, model, path, error)
     return document.problem(path, message, remedy)
 
 
@@ -90,17 +95,19 @@ def _path(document: Document, loc: tuple[int | str, ...]) -> Path_:
     parts = [part for part in loc if not (isinstance(part, str) and part.startswith("<"))]
     if parts and parts[-1] == "[key]":
         parts.pop()
-    if document.data.get("kind") == "Kpi" and parts == ["spec"] and loc[-1] == "spec":
-        return ("spec", "type") if isinstance(document.data.get("spec"), dict) else ("spec",)
+    if document.value(("kind",)) == "Kpi" and parts == ["spec"] and loc[-1] == "spec":
+        return ("spec", "type") if isinstance(document.value(("spec",)), dict) else ("spec",)
     return tuple(parts)
 
 
-def _explain(document: Document, path: Path_, error: dict[str, Any]) -> tuple[str, str]:
+def _explain(
+    document: Document, model: type[BaseModel], path: Path_, error: dict[str, Any]
+) -> tuple[str, str]:
     """Message and remedy."""
     key = str(path[-1]) if path else ""
     match error["type"]:
         case "extra_forbidden":
-            found = f"there is no key {key!r} here", did_you_mean(key, _keys_at(document, path[:-1]))
+            found = f"there is no key {key!r} here", did_you_mean(key, _keys_at(document, model, path[:-1]))
         case "missing":
             found = _missing(document, path, key)
         case "union_tag_not_found" | "union_tag_invalid":
@@ -142,12 +149,12 @@ def _missing(document: Document, path: Path_, key: str) -> tuple[str, str]:
     )
 
 
-def _keys_at(document: Document, path: Path_) -> list[str]:
+def _keys_at(document: Document, model: type[BaseModel], path: Path_) -> list[str]:
     """The keys that the model of this place has."""
-    models: list[type[BaseModel]] = [DOCUMENTS[document.data["kind"]]]
+    models = [model]
     for part in path:
-        models = [inner for model in models for inner in _inside(document, model, part)]
-    return [field.alias or name for model in models for name, field in model.model_fields.items()]
+        models = [inner for one in models for inner in _inside(document, one, part)]
+    return [field.alias or name for one in models for name, field in one.model_fields.items()]
 
 
 def _inside(document: Document, model: type[BaseModel], part: int | str) -> Iterator[type[BaseModel]]:

@@ -40,8 +40,7 @@ class Entries:
 
     def add(self, rows: Numbers, buckets: Codes, counts: Numbers) -> None:
         """Add counts; a (row, bucket) may come several times."""
-        at = self._at(rows, buckets)  # first: it may make room
-        np.add.at(self.count, at, counts)
+        np.add.at(self.count, self._at(rows, buckets), counts)
 
     def put(self, rows: Numbers, buckets: Codes, counts: Numbers) -> Numbers:
         """Replace counts, of distinct entries; returns by how much each grew."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -80,7 +79,6 @@ class ListLog:
     def __init__(self) -> None:
         self.records: list[Append] = []
         self.down = False
-        self.refused = 0
         self.to_come: list[Record] = []
         self.committed = 0
 
@@ -96,7 +94,6 @@ class ListLog:
 
     async def append(self, records: Sequence[Append]) -> list[int]:
         if self.down:
-            self.refused += 1
             raise Unavailable("the log is away")
         self.records += records
         return list(range(len(records)))
@@ -131,7 +128,6 @@ class ListConsumer:
     async def stop(self) -> None: ...
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Sequence[Record]:
-        await asyncio.sleep(0)
         found = self.log.to_come[self.read : self.read + max_records]
         self.read += len(found)
         return found

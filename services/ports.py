@@ -112,6 +112,10 @@ class Log(Protocol):
         """For each partition the (first offset kept, next offset to be written)."""
         ...
 
+    async def lags(self, group: str, topic: str) -> dict[int, int]:
+        """For each partition how many records the group has not committed yet."""
+        ...
+
     async def offset_at(self, topic: str, partition: int, timestamp: int) -> int:
         """The first offset appended at or after ``timestamp``; the end where there is none."""
         ...

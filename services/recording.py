@@ -80,19 +80,24 @@ class Recorder:
         self._dead_letters = dead_letters
         self._runs = runs
         self._attempts: dict[tuple[str, str], int] = {}
+        self.group = f"{topics.prefix}.recorder"
+        self._inputs = [spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)]
         self.recorded = Recorded()
 
     async def run(self) -> None:
         """Record for ever; returns only by cancellation. A database that is away is waited for."""
-        topics = self._topics
-        names = [spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)]
-        consumer = self._log.consumer(f"{topics.prefix}.recorder", names)
+        consumer = self._log.consumer(self.group, self._inputs)
         await consumer.start()
         try:
             while True:
                 await self.step(consumer)
         finally:
             await consumer.stop()
+
+    async def lag(self) -> int:
+        """How many records of its topics no recorder has kept yet."""
+        lags = [await self._log.lags(self.group, topic) for topic in self._inputs]
+        return sum(lag for each in lags for lag in each.values())
 
     async def step(self, consumer: Consumer, *, timeout_ms: int = 500) -> int:
         """Read, keep, commit once; returns how many records were read."""

@@ -82,11 +82,11 @@ class Settings(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    broker: Broker = Broker()  # type: ignore[call-arg]  # pydantic fills the defaults
-    database: Database = Database()  # type: ignore[call-arg]  # pydantic fills the defaults
-    api: Api = Api()  # type: ignore[call-arg]  # pydantic fills the defaults
-    intake: Intake = Intake()  # type: ignore[call-arg]  # pydantic fills the defaults
-    processing: Processing = Processing()  # type: ignore[call-arg]  # pydantic fills the defaults
+    broker: Broker = Broker()
+    database: Database = Database()
+    api: Api = Api()
+    intake: Intake = Intake()
+    processing: Processing = Processing()
     tenant: str = Field("default", description="the tenant that this installation serves")
 
 

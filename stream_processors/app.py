@@ -20,6 +20,7 @@ from services.settings import Settings
 from services.topics import Topics
 from stream_processors.tables import SnapshotTable, SnapshotTables
 from stream_processors.transports import embedded
+from stream_processors.transports.seeking import HelpingSchema
 
 _QUIET = ("faust", "mode", "aiokafka", "kafka")
 
@@ -58,8 +59,8 @@ def create_table(app: ProcessorApp, name: str, *, changelog: str, partitions: in
 
 
 def create_topic(app: ProcessorApp, name: str) -> Any:
-    """An input topic whose records are bytes."""
-    return app.topic(name, key_type=bytes, value_type=bytes, internal=False)
+    """An input topic; its messages are helpings."""
+    return app.topic(name, schema=HelpingSchema(), internal=False)
 
 
 def _on_embedded(settings: Settings, topics: Topics, log: Log) -> ProcessorApp:
@@ -105,7 +106,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "consumer_max_fetch_size": 256 << 10,
         # We commit by ourselves, after snapshots; nothing is ever waited for to be acked.
         "stream_wait_empty": False,
-        "stream_buffer_maxsize": 256,
+        "stream_buffer_maxsize": 32,
         "producer_acks": -1,
         "producer_linger": settings.processing.linger_ms / 1000,
         "producer_max_batch_size": 256 << 10,

@@ -29,14 +29,13 @@ from stream_processors.partition import Copy, Offer, Partition
 from stream_processors.sending import Sender
 from stream_processors.snapshots import Key, choose, digest, manifest, new_generation
 from stream_processors.tables import SnapshotTable
-from stream_processors.transports.seeking import SeekingConsumer
+from stream_processors.transports.seeking import Helping, SeekingConsumer
 
 _log = logging.getLogger(__name__)
 
 _SLICE = 0.015
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
-_GATHER_BYTES, _GATHER_SECONDS = 4 << 20, 0.01
 _FLUSH_SHARE = 10
 _CHUNKS_UNDER_WAY = 8
 _LONGEST_SEEK_WAIT = 8.0
@@ -79,7 +78,6 @@ class Driver:
         self._partitions: dict[int, Partition] = {}
         self._budget = 256 << 10
         self._queued = 0
-        self._waiting: Callable[[], bool] = bool
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._lock = asyncio.Lock()
@@ -88,21 +86,20 @@ class Driver:
 
     # What Faust calls.
 
-    async def consume(self, stream: StreamT[bytes]) -> None:
+    async def consume(self, stream: StreamT[Helping]) -> None:
         """The body of the agent: hand each record over. Nothing is acked; commits follow snapshots."""
-        unacked = cast("Stream[bytes]", stream).noack()
-        queue = cast("Any", stream.channel).queue
-        self._waiting = lambda: not queue.empty()
+        unacked = cast("Stream[Helping]", stream).noack()
         async for event in unacked.events():
-            await self.take(event.message.partition, event.message.offset, event.message.value)
+            await self.take(event.message.partition, event.value)
 
-    async def take(self, partition: int, offset: int, value: bytes) -> None:
-        """Take one record; waits while too many bytes are queued."""
+    async def take(self, partition: int, helping: Helping) -> None:
+        """Take the records that follow on what is there; waits while too many bytes are queued."""
         owned = self._partitions.get(partition)
         if owned is None or self.recovering:
             return
-        if owned.offer(offset, value) is Offer.TAKEN:
-            self._queued += len(value)
+        for offset, value in helping:
+            if owned.offer(offset, value) is Offer.TAKEN:
+                self._queued += len(value)
         self._wake.set()
         while self._queued > _MOST_QUEUED and not self.recovering:
             self._room.clear()
@@ -157,7 +154,6 @@ class Driver:
         await self.revoked()
 
     async def _fold_round(self) -> bool:
-        await self._gather()
         progressed = False
         for partition in self._in_turn():
             if self.recovering:
@@ -167,14 +163,6 @@ class Driver:
                 progressed = True
                 await asyncio.sleep(0)
         return progressed
-
-    async def _gather(self) -> None:
-        """While more is waiting in the stream, let some of it come: several frames fold cheaper than one."""
-        if not self._queued:
-            return
-        until = monotonic() + _GATHER_SECONDS
-        while self._queued < _GATHER_BYTES and self._waiting() and monotonic() < until:  # noqa: ASYNC110  # turns for the fetcher; no event tells of them
-            await asyncio.sleep(0)
 
     def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
         size = sum(len(value) for _, value in batch)

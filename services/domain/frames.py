@@ -195,6 +195,11 @@ def mark(head: Head, **more: Any) -> bytes:
     return pack({**_head(head), "blocks": [], **more}, {})
 
 
+def is_begin(data: bytes) -> bool:
+    """Whether a record begins a run's new attempt, without decoding it."""
+    return b'"kind":"begin"' in data[:64]
+
+
 def decode(data: bytes) -> Frame:
     """Read a record of the events topic. Raises ``ValueError`` where it is none."""
     meta, arrays = unpack(data)

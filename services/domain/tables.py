@@ -40,7 +40,8 @@ class Entries:
 
     def add(self, rows: Numbers, buckets: Codes, counts: Numbers) -> None:
         """Add counts; a (row, bucket) may come several times."""
-        np.add.at(self.count, self._at(rows, buckets), counts)
+        at = self._at(rows, buckets)  # first: it may make room
+        np.add.at(self.count, at, counts)
 
     def put(self, rows: Numbers, buckets: Codes, counts: Numbers) -> Numbers:
         """Replace counts, of distinct entries; returns by how much each grew."""

@@ -136,12 +136,13 @@ class Importer:
         paths: Sequence[Path],
         *,
         run: str | None = None,
+        attempt: int | None = None,
         as_of: int | None = None,
         tell: Callable[[Progress], None] = lambda _: None,
     ) -> Report:
         """Import the files under ``paths`` as run ``run`` (default: the mapping's name), replacing that run.
 
-        ``as_of`` leaves later events out and ends the run at that instant. Returns once the log has acknowledged
+        ``attempt`` must grow with each repetition (default: the clock). ``as_of`` leaves later events out and ends the run at that instant. Returns once the log has acknowledged
         all. Raises ``InvalidInput`` for files that do not fit the mapping, before anything is written.
         """
         name = run or mapping.metadata.name
@@ -149,7 +150,7 @@ class Importer:
             raise InvalidInput(
                 "an import cannot replace the live run", field="run", value=name, remedy="choose another name"
             )
-        report = Report(name, self.clock.now(), as_of=as_of)
+        report = Report(name, self.clock.now() if attempt is None else attempt, as_of=as_of)
         with Sorter(self.memory) as sorter:
             files = await self._read(mapping, paths, report, sorter, tell)
             await self._write(sorter, files, report, tell)

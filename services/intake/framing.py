@@ -171,6 +171,11 @@ class Intake:
             self.counters.by_code[rejection.code] = self.counters.by_code.get(rejection.code, 0) + 1
         return Receipt(len(candidates) - len(rejected), rejected)
 
+    def check(self, payload: bytes, origin: Origin = HTTP) -> Rejection | None:
+        """What ``accept`` would refuse it for; nothing is written."""
+        [outcome] = self._validated([payload], 0, origin)
+        return outcome if isinstance(outcome, Rejection) else None
+
     async def tick(self) -> None:
         """Tell every partition the time, for each live run."""
         now = self._clock.now()

@@ -108,7 +108,7 @@ class Consumer(SeekingConsumer):
                 room -= sum(len(record.value or b"") for record in records)
         return found
 
-    def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
+    def _single(self, tp: TP, record: Record) -> ConsumerMessage:
         return ConsumerMessage(
             record.topic,
             record.partition,
@@ -198,6 +198,7 @@ class Consumer(SeekingConsumer):
 
     async def on_stop(self) -> None:
         """Nothing to wait for: what was not committed comes again."""
+        self._wake()
 
 
 class Producer(BaseProducer):

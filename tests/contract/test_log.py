@@ -248,6 +248,13 @@ async def test_a_closed_log_says_so(log: Log, topic: str) -> None:
         await log.append(appends(topic, 0, "a"))
 
 
+async def test_a_cluster_that_cannot_be_reached_is_named() -> None:
+    """Starting ends with the address and a remedy, and leaves nothing open."""
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 ") as refusal:
+        await open_log("kafka://127.0.0.1:1").start()
+    assert refusal.value.remedy
+
+
 @pytest.mark.parametrize("url", ["", "embedded", "embedded://", "redis://localhost"])
 def test_an_address_that_names_no_log_is_refused(url: str) -> None:
     """The error says what an address looks like."""

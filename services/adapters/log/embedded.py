@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,8 @@ from services.errors import Conflict, TooLarge, Unavailable
 from services.ports import MAX_RECORD_BYTES, Append, Cleanup, Record, TopicSpec
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _CACHE_BYTES = 32 << 20
 _BATCH_BYTES = 4 << 20
@@ -173,6 +176,12 @@ class EmbeddedLog:
 
     async def ends(self, topic: str) -> dict[int, tuple[int, int]]:
         return {shard.partition: (shard.first, shard.end) for shard in self._shards.of(topic)}
+
+    async def lags(self, group: str, topic: str) -> dict[int, int]:
+        return {
+            shard.partition: shard.end - max(shard.first, self.committed(group, topic, shard.partition) or 0)
+            for shard in self._shards.of(topic)
+        }
 
     def first(self, topic: str, partition: int) -> int:
         return self._shards.at(topic, partition).first
@@ -334,7 +343,11 @@ class EmbeddedLog:
     async def _keep_up(self) -> None:
         while True:
             await asyncio.sleep(_UPKEEP_S)
-            await self.upkeep()
+            try:
+                await self.upkeep()
+            except Unavailable:
+                # Appends report the same to those who can act on it; the next round tries again.
+                _log.warning("upkeep of the log failed", exc_info=True)
 
     def _trim(self, shard: Shard, store: Store) -> Callable[[], bool]:
         needed = [offset for (_, marked), offset in list(self._marks.items()) if marked == shard.id]

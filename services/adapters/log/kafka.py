@@ -133,6 +133,14 @@ class KafkaLog:
         end = await _reached(probe.end_offsets(partitions))
         return {each.partition: (first[each], end[each]) for each in partitions}
 
+    async def lags(self, group: str, topic: str) -> dict[int, int]:
+        committed = await _reached(_open(self._admin).list_consumer_group_offsets(group))
+        offsets = {each.partition: each_offset.offset for each, each_offset in committed.items() if each.topic == topic}
+        return {
+            partition: end - max(first, offsets.get(partition, -1))
+            for partition, (first, end) in (await self.ends(topic)).items()
+        }
+
     async def _partitions(self, topic: str) -> list[int]:
         described = await _reached(_open(self._admin).describe_topics([topic]))
         if not described or described[0]["error_code"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -79,6 +80,7 @@ class ListLog:
     def __init__(self) -> None:
         self.records: list[Append] = []
         self.down = False
+        self.refused = 0
         self.to_come: list[Record] = []
         self.committed = 0
 
@@ -94,6 +96,7 @@ class ListLog:
 
     async def append(self, records: Sequence[Append]) -> list[int]:
         if self.down:
+            self.refused += 1
             raise Unavailable("the log is away")
         self.records += records
         return list(range(len(records)))
@@ -128,6 +131,7 @@ class ListConsumer:
     async def stop(self) -> None: ...
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Sequence[Record]:
+        await asyncio.sleep(0)
         found = self.log.to_come[self.read : self.read + max_records]
         self.read += len(found)
         return found

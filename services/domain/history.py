@@ -1,0 +1,129 @@
+"""History read back: closed slots merged into coarser steps, partial scopes and the total, and then read as a value.
+
+States are merged, never numbers: the 90th percentile of a month is that of the month, not a mean of its days'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.domain.aggregates import Aggregates, concatenate, reduce, unpack_state
+from services.domain.facts import ClosedWindow, Scope
+from services.domain.readings import Part, Reading
+from services.domain.rows import Numbers
+from services.domain.windows import GRAINS, slots
+
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step [start, end) of a KPI's history at one scope; ``value`` is None where nothing can be said."""
+
+    scope: Scope
+    start: int
+    end: int
+    value: float | None
+    samples: int
+
+
+def combine(
+    reading: Reading,
+    windows: Sequence[ClosedWindow],
+    step: str | None = None,
+    grouping: Sequence[str] = (),
+    opening: Sequence[ClosedWindow] = (),
+) -> list[Point]:
+    """The history of a KPI by ``grouping`` (a set of its dimensions; () is the total), by scope, then time.
+
+    ``step`` is a grain (None: that of the slots), cut in the KPI's time zone. ``windows`` are closed slots at full
+    scopes; those of another version of the KPI are left out. A level accumulates: ``opening`` are windows from
+    before the first step, of which the last one of each scope says where it starts; without them it starts at 0.
+    A step in which nothing happened has no point.
+
+    Raises ``ValueError`` for a step finer than the slots, or a dimension that the KPI does not have.
+    """
+    kpi = reading.kpi
+    step = step or kpi.grain
+    if step not in GRAINS or GRAINS.index(step) < GRAINS.index(kpi.grain):
+        raise ValueError(
+            f"history of {kpi.name!r} is kept by {kpi.grain}: {step!r} is no step of at least that"
+        )
+    if unknown := set(grouping) - set(kpi.dimensions):
+        raise ValueError(f"{kpi.name!r} has no dimension {min(unknown)!r}")
+    windows = [window for window in windows if window.kpi_version == reading.program.version]
+    if not windows:
+        return []
+    starts, ends = slots(step, kpi.window.timezone, np.array([window.start for window in windows], np.int64))
+    rows = zip(windows, starts.tolist(), ends.tolist(), strict=True)
+    places = [(_key(window.scope, grouping), start, end) for window, start, end in rows]
+    points = sorted(set(places))
+    number = {place: at for at, place in enumerate(points)}
+    groups = np.array([number[place] for place in places], np.int64)
+    states = [unpack_state(window.state) for window in windows]
+    parts = {
+        part.role: reduce(concatenate([state[part.role] for state in states]), groups, len(points))
+        for part in reading.parts
+    }
+    return _points(reading, parts, points, grouping, _opening(reading, opening, grouping))
+
+
+def _points(
+    reading: Reading,
+    parts: Mapping[str, Aggregates],
+    places: Sequence[tuple[Texts, int, int]],
+    grouping: Sequence[str],
+    opening: Mapping[Texts, float],
+) -> list[Point]:
+    series = np.cumsum([0, *(one[0] != other[0] for one, other in zip(places[1:], places, strict=False))])
+    found = reading.read({part.role: _running(part, parts[part.role], series) for part in reading.parts})
+    rows = zip(places, found.values.tolist(), found.samples.tolist(), strict=True)
+    return [
+        Point(
+            dict(zip(grouping, key, strict=True)),
+            start,
+            end,
+            None if np.isnan(value) else value + opening.get(key, 0.0),
+            samples,
+        )
+        for (key, start, end), value, samples in rows
+    ]
+
+
+def _running(part: Part, given: Aggregates, series: Numbers) -> Aggregates:
+    """Changes summed up along each series (``series`` numbers them, in order); what does not accumulate as it is."""
+    if not part.accumulates:
+        return given
+    first = np.searchsorted(series, series)
+    columns = {}
+    for name, column in given.columns.items():
+        total = np.cumsum(column)
+        columns[name] = total - (total[first] - column[first])
+    return Aggregates(given.agg, columns)
+
+
+def _opening(
+    reading: Reading, windows: Sequence[ClosedWindow], grouping: Sequence[str]
+) -> Mapping[Texts, float]:
+    """What a level's groups start from: the sum of what its scopes last were."""
+    if not reading.accumulates or reading.inputs:
+        return {}
+    last: dict[Texts, ClosedWindow] = {}
+    for window in windows:
+        key = _key(window.scope, reading.kpi.dimensions)
+        if window.kpi_version == reading.program.version and (
+            key not in last or window.start > last[key].start
+        ):
+            last[key] = window
+    found: dict[Texts, float] = {}
+    for window in last.values():
+        key = _key(window.scope, grouping)
+        found[key] = found.get(key, 0.0) + (window.value or 0.0)
+    return found
+
+
+def _key(scope: Scope, dimensions: Sequence[str]) -> Texts:
+    return tuple(scope.get(name, "") for name in dimensions)

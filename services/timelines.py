@@ -1,0 +1,143 @@
+"""The life of one case, as its events in the log tell it.
+
+All copies of a case's events are in one partition. Its records are searched for the case's hash as bytes, which costs
+next to nothing; only frames that hold it are decoded. What the events come to (steps, attributes, due times) is told
+by the same case table that the engine folds with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.domain.batch import Batch, Interner
+from services.domain.case_facts import case_fact
+from services.domain.cases import CaseEvents, CaseTable
+from services.domain.facts import CaseFact
+from services.domain.frames import Frame, Kind, decode, is_begin
+from services.domain.identity import hash64, partition_of
+from services.domain.program import Program
+from services.domain.rows import Mask, Strings
+from services.errors import NotFound
+from services.ports import Log, Record
+from services.topics import Topics
+
+MAX_RECORDS = 500_000
+"""How far back it looks, in records of the partition: more than five days of a quiet one (a tick per second)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One case: ``events`` are its canonical events (JSON) by event time, duplicates left out; ``fact`` what they
+    come to, None where none of them counts as a step. ``truncated``: older records were not searched.
+    """
+
+    events: Sequence[bytes]
+    fact: CaseFact | None
+    truncated: bool
+
+
+class Timelines:
+    """``programs`` gives the compiled catalogue of a run (``NotFound`` where there is no such run)."""
+
+    def __init__(
+        self,
+        log: Log,
+        topics: Topics,
+        programs: Callable[[str, str], Awaitable[Program]],
+        max_records: int = MAX_RECORDS,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._programs = programs
+        self._max_records = max_records
+
+    async def of(self, tenant: str, run: str, process: str, case: str) -> Timeline:
+        """The case's timeline; ``NotFound`` where the process is unknown or the log holds no event of the case."""
+        program = await self._programs(tenant, run)
+        if process not in program.catalogue.processes:
+            known = ", ".join(sorted(program.catalogue.processes))
+            raise NotFound(
+                f"there is no process {process!r}",
+                field="process",
+                value=process,
+                remedy=f"there are: {known}",
+            )
+        frames, truncated = await self._search(tenant, run, process, case)
+        timeline = _timeline(frames, program, process, case, truncated=truncated)
+        if not timeline.events:
+            searched = " among the newest records" if truncated else ""
+            raise NotFound(
+                f"the log holds no event of {process} {case!r} in run {run!r}{searched}",
+                field="case",
+                value=case,
+                remedy="check the id's spelling; events leave the log after its retention",
+            )
+        return timeline
+
+    async def _search(self, tenant: str, run: str, process: str, case: str) -> tuple[list[Frame], bool]:
+        """The frames of the run's latest attempt that hold the case's id, in log order."""
+        topic = self._topics.events.name
+        ends = await self._log.ends(topic)
+        partition = partition_of(f"{process}\0{case}", len(ends))
+        first, end = ends[partition]
+        start = max(first, end - self._max_records)
+        needle = hash64(case.encode()).to_bytes(8, "little")
+        frames: list[Frame] = []
+        attempt = 0
+        async for records in self._log.read(topic, {partition: start}, follow=False):
+            for frame in _holding(records, needle):
+                head = frame.head
+                if (head.tenant, head.run) != (tenant, run) or head.attempt < attempt:
+                    continue
+                if head.attempt > attempt:
+                    attempt, frames = head.attempt, []
+                if head.kind is Kind.EVENTS:
+                    frames.append(frame)
+            await asyncio.sleep(0)  # others want to be served while it looks
+        return frames, start > first
+
+
+def _holding(records: Sequence[Record], needle: bytes) -> Iterator[Frame]:
+    """Decoded: what may hold the hash, and the beginnings of runs. What cannot be read was told by the engine."""
+    for record in records:
+        if record.value is not None and (needle in record.value or is_begin(record.value)):
+            with suppress(ValueError, KeyError, TypeError):
+                yield decode(record.value)
+
+
+def _timeline(
+    frames: Sequence[Frame], program: Program, process: str, case: str, *, truncated: bool
+) -> Timeline:
+    key = hash64(case.encode())
+    strings = Strings()
+    batch = Batch(frames, Interner(strings))
+    events: dict[int, tuple[int, int, bytes]] = {}
+    keep = np.zeros(batch.n, np.bool_)
+    for row in np.flatnonzero(_mine(frames, process, key)).tolist():
+        identity = int(batch.identity[row])
+        if identity not in events:
+            keep[row] = True
+            frame, index = batch.origin(row)
+            events[identity] = int(batch.time[row]), identity, frames[frame].event(index)
+    table = CaseTable.of(program, process, strings)
+    table.update(
+        [CaseEvents(type_, rows.hash("key"), rows, rows.texts) for (type_, _, _), rows in batch.rows(keep)]
+    )
+    row = table.find(key)
+    fact = case_fact(table, row) if row >= 0 else None
+    return Timeline([event for _, _, event in sorted(events.values())], fact, truncated)
+
+
+def _mine(frames: Sequence[Frame], process: str, key: int) -> Mask:
+    """Which rows of all blocks are the case's."""
+    blocks = [
+        (frame.hashes[block.key] == key) & (block.process == process)
+        for frame in frames
+        for block in frame.blocks
+    ]
+    return np.concatenate([*blocks, np.empty(0, np.bool_)])

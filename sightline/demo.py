@@ -1,0 +1,148 @@
+"""``sightline demo``: a simulated company with a day of history, then live, then something goes wrong.
+
+Everything is real but the company: its events pass the same intake, log, processors and recorder as anybody's. Only
+the clock of the intake is the simulation's while history is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from services import wiring
+from services.settings import Api, Broker, Database, Settings
+from services.simulation.company import HOUR, MINUTE, Company
+from services.simulation.scenarios import DESCRIPTIONS, Scenario
+from services.simulation.simulator import SimulatedEvent, Simulator
+from sightline.node import ALL, Node
+from sightline.serving import running, until_terminated
+
+HISTORY = 24 * HOUR
+STEP = 30 * MINUTE
+BEAT_S = 0.25
+
+
+class DemoClock:
+    """Shows the simulation's time while history is made, then the machine's."""
+
+    def __init__(self) -> None:
+        self._machine = wiring.clock()
+        self.shown: int | None = None
+
+    def now(self) -> int:
+        return self._machine.now() if self.shown is None else self.shown
+
+
+def catalogue_folder() -> Path:
+    """The demo's catalogue: beside the packages in a checkout, inside them in a wheel."""
+    checkout = Path(__file__).parent.parent / "examples" / "demo"
+    return checkout if checkout.is_dir() else Path(str(files("sightline") / "examples" / "demo"))
+
+
+def run_demo(*, port: int, scenarios: Sequence[Scenario], after: float, seed: int, keep: bool) -> None:
+    """Run until interrupted."""
+    with _folder(keep=keep) as folder:
+        settings = Settings(
+            broker=Broker(url=f"embedded://{folder / 'log'}"),
+            database=Database(url=f"sqlite+aiosqlite:///{folder / 'sightline.sqlite'}"),
+            api=Api(port=port),
+        )
+        asyncio.run(until_terminated(_demo(settings, scenarios, after, seed)))
+
+
+@contextlib.contextmanager
+def _folder(*, keep: bool) -> Iterator[Path]:
+    if keep:
+        folder = Path(".sightline") / "demo" / time.strftime("%Y%m%d-%H%M%S")
+        folder.mkdir(parents=True)
+        yield folder
+    else:
+        with TemporaryDirectory(prefix="sightline-demo-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+
+
+async def _demo(settings: Settings, scenarios: Sequence[Scenario], after: float, seed: int) -> None:
+    from services.catalogue.load import load_catalogue
+
+    begun = time.monotonic()
+    catalogue = load_catalogue(catalogue_folder())
+    clock = DemoClock()
+    node = Node(settings, ALL, catalogue, clock)
+    clock.shown = start = clock.now() - HISTORY
+    simulator = Simulator(Company(noon=start), seed, start)
+
+    async def company(url: str | None) -> None:
+        events = await _make_history(node, simulator, clock)
+        await _caught_up(node)
+        _report(url, events, len(catalogue.kpis), time.monotonic() - begun, {name: after for name in scenarios})
+        await _live(node, simulator, clock, scenarios, after)
+
+    async with running(node) as url:
+        await node.watch(company(url))
+
+
+def _report(url: str | None, events: int, kpis: int, took: float, scenarios: Mapping[Scenario, float]) -> None:
+    from sightline.cli.output import console
+
+    console.print("[bold]Sightline demo[/]: a simulated order-to-cash company")
+    console.print(f"  history   {events:,} events of the last 24 hours, {kpis} KPIs; ready after {took:.1f} s")
+    for scenario, after in scenarios.items():
+        console.print(f"  in {after:.0f} s   {DESCRIPTIONS[scenario]}")
+    console.print(f"\n  [bold]{url}[/]\n\n  Ctrl-C stops it.")
+
+
+async def _make_history(node: Node, simulator: Simulator, clock: DemoClock) -> int:
+    """A day of events, half an hour at a time; afterwards the clock is the machine's."""
+    assert clock.shown is not None
+    count = 0
+    end = clock.shown + HISTORY
+    for at in range(clock.shown + STEP, end + 1, STEP):
+        events = list(simulator.advance(at))
+        clock.shown = at
+        await _post(node, events)
+        await _tick(node)
+        count += len(events)
+    clock.shown = None
+    return count
+
+
+async def _caught_up(node: Node) -> None:
+    """Wait until the live view shows the time at which history ended."""
+    assert node.live is not None
+    target = node.clock.now()
+    while node.live.get(node.settings.tenant, "live").time < target:
+        await asyncio.sleep(0.02)
+        await _tick(node)
+
+
+async def _live(
+    node: Node, simulator: Simulator, clock: DemoClock, scenarios: Sequence[Scenario], after: float
+) -> None:
+    wrong = time.monotonic() + after
+    pending = list(scenarios)
+    while True:
+        await _post(node, list(simulator.advance(clock.now())))
+        if pending and time.monotonic() >= wrong:
+            for scenario in pending:
+                simulator.start(scenario)
+            pending.clear()
+        await asyncio.sleep(BEAT_S)
+
+
+async def _post(node: Node, events: Sequence[SimulatedEvent]) -> None:
+    assert node.intake is not None
+    bodies = [msgspec.json.encode(event.cloudevent()) for event in events]
+    receipt = await node.intake.accept(node.settings.tenant, "live", bodies)
+    assert not receipt.rejected, receipt.rejected[:3]
+
+
+async def _tick(node: Node) -> None:
+    assert node.intake is not None
+    await node.intake.tick()

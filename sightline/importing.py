@@ -1,0 +1,150 @@
+"""``sightline import``: files into a run of their own, with a progress bar and a report.
+
+On the embedded log the processors and the recorder run here until the run is complete; on Kafka they run elsewhere,
+and the command ends when the log has acknowledged everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services import wiring
+from services.adapters.cel import CelEvaluator
+from services.catalogue.canonical import to_text
+from services.catalogue.load import load_catalogue
+from services.domain.catalogue import Catalogue
+from services.domain.stored import RunRecord
+from services.errors import CatalogueError
+from services.importing.load import load_mapping
+from services.importing.run import Importer, Progress, Report, Stage
+from services.live import LiveView
+from services.settings import Settings
+from sightline.cli.output import console, print_json
+from sightline.node import PROCESSOR, RECORDER, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from services.importing.documents import ImportDocument
+
+POLL_S = 0.02
+Tell = Callable[[Progress], None]
+
+
+def run_import(
+    mapping_path: Path, paths: Sequence[Path], *, catalogue: Path | None, run: str | None, as_json: bool
+) -> None:
+    """Import, then tell what was found."""
+    begun = time.monotonic()
+    found = load_catalogue(catalogue or _catalogue_beside(mapping_path), CelEvaluator())
+    mapping = load_mapping(mapping_path, found)
+    with _progress(quiet=as_json) as tell:
+        report = asyncio.run(_import(Settings(), mapping, found, paths, run, tell))
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print(report, time.monotonic() - begun)
+
+
+def _catalogue_beside(mapping: Path) -> Path:
+    """The mapping's folder, or the folder ``catalogue`` in it."""
+    inner = mapping.parent / "catalogue"
+    return inner if inner.is_dir() else mapping.parent
+
+
+async def _import(
+    settings: Settings,
+    mapping: ImportDocument,
+    catalogue: Catalogue,
+    paths: Sequence[Path],
+    run: str | None,
+    tell: Tell,
+) -> Report:
+    local = settings.broker.url.startswith("embedded:")
+    node = Node(settings, {PROCESSOR, RECORDER} if local else set())
+    name, attempt, tenant = run or mapping.metadata.name, node.clock.now(), settings.tenant
+    importer = Importer(
+        node.log, node.topics, node.clock, catalogue, CelEvaluator(), tenant, settings.intake,
+        max_event_bytes=settings.api.max_event_bytes,
+    )  # fmt: skip
+    runs = node.database.runs
+    reports: list[Report] = []
+
+    async def work() -> None:
+        await runs.begin(
+            RunRecord(tenant, name, attempt, catalogue.digest, to_text(catalogue), started=node.clock.now())
+        )
+        report = await importer.run(mapping, paths, run=name, attempt=attempt, tell=tell)
+        await runs.end(tenant, name, attempt, node.clock.now(), report.to_dict())
+        reports.append(report)
+        if local:
+            await _completed(node, tenant, report, catalogue)
+
+    try:
+        await node.start()
+        await node.watch(work())
+    finally:
+        await node.stop()
+    return reports[0]
+
+
+async def _completed(node: Node, tenant: str, report: Report, catalogue: Catalogue) -> None:
+    """Wait until every judge partition has told the run's end, and the recorder has kept all."""
+    program = wiring.program_loader()(to_text(catalogue))
+    judges = {kpi.judge for kpi in program.kpis.values()}
+    view = LiveView(node.log, node.topics.kpis.name)
+    following = asyncio.create_task(view.run())
+    try:
+        while True:
+            run = view.get(tenant, report.run)
+            ended = {judge for judge, part in run.partitions.items() if part.complete}
+            if run.attempt == report.attempt and judges <= ended:
+                break
+            await asyncio.sleep(POLL_S)
+    finally:
+        following.cancel()
+    assert node.recorder is not None
+    while await node.recorder.lag() > 0:
+        await asyncio.sleep(POLL_S)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Tell]:
+    """A bar per stage on a terminal, nothing for programs."""
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+        return
+    from rich.progress import BarColumn, Progress as Bars, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: I001
+
+    columns = (TextColumn("{task.description:10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks = {stage: bars.add_task(stage.value, total=None) for stage in Stage}
+        yield lambda told: bars.update(tasks[told.stage], completed=told.done, total=told.total)
+
+
+def _print(report: Report, took: float) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"[bold]run {escape(report.run)}[/]  {report.accepted:,} events accepted in {took:.1f} s")
+    table = Table("file", "rows", box=None, header_style="dim")
+    for file, rows in report.rows.items():
+        table.add_row(escape(file), f"{rows:,}")
+    console.print(table)
+    for kind, count in sorted(report.by_type.items()):
+        console.print(f"  {count:>9,}  {escape(kind)}")
+    if report.after_as_of:
+        console.print(f"  {report.after_as_of:>9,}  left out: after the as-of time")
+    if not report.rejected:
+        console.print("[green]nothing was rejected[/]")
+        return
+    console.print(f"[red]{report.rejected:,} rejected[/]")
+    for code, count in report.codes.most_common():
+        console.print(f"  {count:>9,}  {escape(str(code))}")
+    for one in report.refused:
+        console.print(f"  {escape(one.place)}: {escape(one.message)}", style="dim")

@@ -1,0 +1,181 @@
+"""The parts of Sightline that run in one process, wired: the only place where adapters meet those who use them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from services import wiring
+from services.ports import Clock, Log
+from services.settings import Settings
+from services.topics import JUDGE_PARTITIONS, Topics
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from services.adapters.database import Database
+    from services.domain.catalogue import Catalogue
+    from services.intake.framing import Intake
+    from services.live import LiveView
+    from services.recording import Recorder
+    from stream_processors.processor import Processor
+
+API, PROCESSOR, RECORDER = "api", "processor", "recorder"
+ALL = frozenset({API, PROCESSOR, RECORDER})
+
+
+@dataclass
+class Node:
+    """Parts of one installation in this process; ``start`` brings them up, ``stop`` takes them down in reverse.
+
+    ``catalogue`` is needed by the api, which publishes it and validates events against it.
+    """
+
+    settings: Settings
+    parts: Collection[str]
+    catalogue: Catalogue | None = None
+    clock: Clock = field(default_factory=wiring.clock)
+
+    processor: Processor | None = field(default=None, init=False)
+    intake: Intake | None = field(default=None, init=False)
+    recorder: Recorder | None = field(default=None, init=False)
+    live: LiveView | None = field(default=None, init=False)
+    app: FastAPI | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.topics = Topics(self.settings.broker.prefix, self.settings.broker.partitions)
+        self.log: Log = wiring.log(self.settings)
+        self.database: Database = wiring.database(self.settings)
+        self._stops: list[Callable[[], Awaitable[None]]] = []
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def start(self) -> None:
+        """Bring the parts up; what has started is stopped again when one fails."""
+        try:
+            await self._up(self.log.start, self.log.stop)
+            await self.log.ensure(self.topics.all())
+            await self._up(self.database.start, self.database.stop)
+            if PROCESSOR in self.parts:
+                await self._start_processor()
+            if RECORDER in self.parts:
+                self._start_recorder()
+            if API in self.parts:
+                await self._start_api()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Take down what is up, last first."""
+        while self._stops:
+            await self._stops.pop()()
+        if self._failed.done():
+            self._failed.exception()  # told by watch; asyncio would complain about it once more
+
+    async def watch(self, work: Coroutine[None, None, None] | None = None) -> None:
+        """Until ``work`` is done (None: for ever), or a part fails: then its error is raised and the process must end."""
+        failed = asyncio.shield(self._failed)
+        if work is None:
+            await failed
+            return
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task, failed}, return_when=asyncio.FIRST_COMPLETED)
+            (task if task.done() else failed).result()
+        finally:
+            task.cancel()
+
+    async def _up(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        self._stops.append(stop)
+        await start()
+
+    def _run(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Keep ``work`` running until the node stops; the node fails with it."""
+        task = asyncio.create_task(work, name=name)
+
+        def ended(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and (error := done.exception()) and not self._failed.done():
+                self._failed.set_exception(error)
+
+        async def stop() -> None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+        task.add_done_callback(ended)
+        self._stops.append(stop)
+
+    async def _start_processor(self) -> None:
+        from services.domain.judge import Judge  # noqa: PLC0415  # numpy is not needed by the api alone
+        from services.domain.observe import Observer  # noqa: PLC0415
+        from stream_processors.processor import Processor  # noqa: PLC0415  # Faust takes 0.6 s to import
+
+        load = wiring.program_loader()
+        self.processor = Processor(
+            self.settings,
+            self.topics,
+            self.log,
+            lambda partition: Observer(partition, load, JUDGE_PARTITIONS),
+            lambda partition: Judge(partition, load),
+        )
+        await self._up(self.processor.start, self.processor.stop)
+        self._run(self.processor.wait(), "processor")
+
+    def _start_recorder(self) -> None:
+        from services.recording import Recorder  # noqa: PLC0415  # only where it runs
+
+        database = self.database
+        self.recorder = Recorder(
+            self.log,
+            self.topics,
+            self.clock,
+            history=database.history,
+            cases=database.cases,
+            dead_letters=database.dead_letters,
+            runs=database.runs,
+        )
+        self._run(self.recorder.run(), "recorder")
+
+    async def _start_api(self) -> None:
+        from api.app import create_app  # noqa: PLC0415  # FastAPI takes 0.5 s to import
+        from services.keys import Keyring, check_address  # noqa: PLC0415
+        from services.live import LiveView  # noqa: PLC0415
+        from sightline.answering import dependencies  # noqa: PLC0415
+
+        if self.catalogue is None:
+            raise ValueError("the api needs a catalogue")
+        keyring = Keyring(self.database.keys, self.clock, self.settings.tenant)
+        await check_address(self.settings.api.host, keyring)
+        self.live = LiveView(self.log, self.topics.kpis.name)
+        self._run(self.live.run(), "live view")
+        self.intake = await self._start_intake(self.catalogue)
+        self.app = create_app(dependencies(self, keyring, self.live, self.intake))
+
+    async def _start_intake(self, catalogue: Catalogue) -> Intake:
+        from services.catalogue.canonical import to_text  # noqa: PLC0415
+        from services.domain.stored import RunRecord  # noqa: PLC0415
+        from services.intake.framing import LIVE, Intake  # noqa: PLC0415
+
+        settings, tenant, text = self.settings, self.settings.tenant, to_text(catalogue)
+        await self.database.runs.begin(
+            RunRecord(tenant, LIVE, 0, catalogue.digest, text, started=self.clock.now())
+        )
+        intake = Intake(
+            self.log,
+            self.topics,
+            self.clock,
+            settings.intake,
+            catalogue=catalogue,
+            text=text,
+            tenant=tenant,
+            max_event_bytes=settings.api.max_event_bytes,
+        )
+        await self._up(intake.start, intake.stop)
+        if settings.intake.sources:
+            from services.intake.source_topics import SourceTopics  # noqa: PLC0415
+
+            self._run(SourceTopics(self.log, intake, settings).run(), "source topics")
+        return intake

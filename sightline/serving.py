@@ -1,0 +1,113 @@
+"""``sightline up`` and ``sightline run``: start the parts, say where they are, serve until interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Collection, Coroutine
+from pathlib import Path
+
+from services.errors import InvalidInput
+from services.settings import Settings
+from sightline.node import ALL, API, Node
+
+GRACE_S = 1.5
+"""Open requests and streams get so long to end."""
+
+
+def serve(folder: Path, parts: Collection[str], *, host: str | None, port: int | None) -> None:
+    """Run ``parts`` in this process until Ctrl-C or SIGTERM."""
+    settings = with_address(Settings(), host, port)
+    if set(parts) != ALL and settings.broker.url.startswith("embedded:"):
+        raise InvalidInput(
+            "parts in processes of their own need a log that processes can share",
+            field="SIGHTLINE_BROKER__URL",
+            value=settings.broker.url,
+            remedy="set SIGHTLINE_BROKER__URL=kafka://HOST:PORT, or use `sightline up` for all in one process",
+        )
+    asyncio.run(until_terminated(_serve(settings, folder, parts)))
+
+
+async def until_terminated(work: Coroutine[None, None, None]) -> None:
+    """Run ``work``; SIGTERM ends it as Ctrl-C does, but quietly."""
+    task = asyncio.ensure_future(work)
+    terminated = False
+
+    def terminate() -> None:
+        nonlocal terminated
+        terminated = True
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not terminated:
+            raise
+
+
+def with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
+    """``settings`` with the address given on the command line."""
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update={"api": settings.api.model_copy(update=given)})
+
+
+async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> None:
+    from sightline.cli.output import console
+
+    catalogue = None
+    if API in parts:
+        from services.catalogue.load import load_catalogue
+
+        catalogue = load_catalogue(folder)
+    node = Node(settings, parts, catalogue)
+    async with running(node) as url:
+        console.print(f"[bold]Sightline[/] runs {', '.join(sorted(parts))}")
+        console.print(f"  log       {settings.broker.url}")
+        console.print(f"  database  {shown(settings.database.url)}")
+        if catalogue is not None:
+            console.print(f"  catalogue {len(catalogue.kpis)} KPIs, {len(catalogue.events)} event types, from {folder}")
+        if url:
+            console.print(f"\n  [bold]{url}[/]\n")
+        await node.watch()
+
+
+def shown(url: str) -> str:
+    """A URL without its password."""
+    from sqlalchemy import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+@contextlib.asynccontextmanager
+async def running(node: Node) -> AsyncIterator[str | None]:
+    """A started node, serving HTTP where it has the api; yields its URL. Stops at the end, or when interrupted."""
+    listener = _listener(node)
+    stop = asyncio.Event()
+    serving: asyncio.Task[None] | None = None
+    try:
+        await node.start()
+        if listener is None or node.app is None:
+            yield None
+            return
+        from api.server import serve as serve_http
+
+        serving = asyncio.create_task(serve_http(node.app, listener, stop))
+        address, port = listener.getsockname()[:2]
+        yield f"http://{address}:{port}"
+    finally:
+        stop.set()
+        if serving is not None:
+            await asyncio.wait({serving}, timeout=GRACE_S)
+        await node.stop()
+
+
+def _listener(node: Node) -> socket.socket | None:
+    """Bound before anything slow starts, so that a port in use is told at once."""
+    if API not in node.parts:
+        return None
+    from api.server import bind
+
+    return bind(node.settings.api.host, node.settings.api.port)

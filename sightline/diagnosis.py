@@ -62,9 +62,10 @@ async def _python() -> str:
 
 
 async def _catalogue(folder: Path) -> str:
+    from services.adapters.cel import CelEvaluator
     from services.catalogue.load import load_catalogue
 
-    catalogue = load_catalogue(folder)
+    catalogue = load_catalogue(folder, CelEvaluator())
     return f"{len(catalogue.kpis)} KPIs, {len(catalogue.processes)} processes, {len(catalogue.events)} event types"
 
 

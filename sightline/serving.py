@@ -59,9 +59,10 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> No
 
     catalogue = None
     if API in parts:
+        from services.adapters.cel import CelEvaluator
         from services.catalogue.load import load_catalogue
 
-        catalogue = load_catalogue(folder)
+        catalogue = load_catalogue(folder, CelEvaluator())
     node = Node(settings, parts, catalogue)
     async with running(node) as url:
         console.print(f"[bold]Sightline[/] runs {', '.join(sorted(parts))}")

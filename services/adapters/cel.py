@@ -31,8 +31,9 @@ class CelExpression:
         return self.program.execute(dict(values))
 
 
+@dataclass(frozen=True)
 class CelEvaluator:
-    """The library as an ``Evaluator``."""
+    """The library as an ``Evaluator``; one is as good as another."""
 
     def compile(self, source: str) -> Expression:
         """Read an expression; raises ``FilterError`` with the position where it is no CEL."""

@@ -247,7 +247,9 @@ class KpiSpec(Model):
         None, description="CEL: which events (or cases) count, for all of its measures."
     )
     target: TargetSpec | None = Field(None, description="What it should be.")
-    minimum_samples: int = Field(1, ge=1, description="With fewer samples, its status is unknown.")
+    minimum_samples: int = Field(
+        0, ge=0, description="With fewer samples, its status is unknown; without a value it always is."
+    )
     allowed_lateness: Duration = Field(
         60_000, description="How long a pane stays open for late events; 1m unless said."
     )

@@ -1,0 +1,113 @@
+"""Health, the page, the OpenAPI document, faults, and the guide."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from api.server import bind
+from services.errors import Conflict, InvalidInput
+from tests.api.conftest import World
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs" / "api.md"
+
+
+async def test_readiness_names_each_part(world: World) -> None:
+    """503 until all are ready, with how far a recovery is; liveness does not wait."""
+    assert (await world.client.get("/livez")).json() == {"live": True}
+    brief = await world.client.get("/readyz")
+    assert (brief.status_code, brief.json()) == (503, {"ready": False})
+    parts = (await world.client.get("/readyz?verbose")).json()["parts"]
+    assert parts == [
+        {"name": "live view", "ready": False, "detail": "looking at the kpis topic", "progress": None},
+        {"name": "processor", "ready": False, "detail": "recovering", "progress": 0.25},
+    ]
+
+
+async def test_the_page_is_served_and_nothing_beside_it(world: World, tmp_path: Path) -> None:
+    """Assets may be kept for ever, the page not; a clone without the built page says how to build it."""
+    missing = await world.client.get("/")
+    assert (missing.status_code, missing.json()["remedy"]) == (404, "the page was not built: make web")
+    (tmp_path / "dist" / "assets").mkdir(parents=True)
+    (tmp_path / "dist" / "index.html").write_text("<!doctype html>page")
+    (tmp_path / "dist" / "assets" / "index-1a2b.js").write_text("1")
+    (tmp_path / "secret").write_text("s")
+    page = await world.client.get("/")
+    assert page.text == "<!doctype html>page"
+    assert page.headers["cache-control"] == "no-cache"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    asset = await world.client.get("/assets/index-1a2b.js")
+    assert "immutable" in asset.headers["cache-control"]
+    for path in ("/..%2fsecret", "/%2e%2e/secret", "/assets/nope.js", "/api/v1/nope"):
+        assert (await world.client.get(path)).status_code == 404, path
+
+
+async def test_a_fault_is_a_problem_without_its_details(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in the log."""
+
+    async def broken(tenant: str) -> list[object]:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(world.database.runs, "list", broken)
+    transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        response = await client.get("/api/v1/runs")
+    assert response.status_code == 500
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "secret" not in response.text
+
+
+async def test_the_openapi_document_is_the_one_that_was_reviewed(world: World) -> None:
+    """``SIGHTLINE_SNAPSHOT=1 pytest tests/api/test_app.py`` writes it anew."""
+    document = (
+        json.dumps((await world.client.get("/api/v1/openapi.json")).json(), indent=1, ensure_ascii=False)
+        + "\n"
+    )
+    kept = HERE / "openapi.json"
+    if os.environ.get("SIGHTLINE_SNAPSHOT"):
+        kept.write_text(document)
+    assert document == kept.read_text()
+
+
+async def test_every_reference_in_the_document_leads_somewhere(world: World) -> None:
+    """Every operation has an id of its own, a summary and a tag."""
+    response = await world.client.get("/api/v1/openapi.json")
+    document = response.json()
+    schemas = document["components"]["schemas"]
+    for reference in response.text.split('"#/components/schemas/')[1:]:
+        assert reference.partition('"')[0] in schemas
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    assert all(operation["summary"] and operation["tags"] for operation in operations)
+
+
+async def test_the_guide_names_every_operation(world: World) -> None:
+    """And no other."""
+    document = (await world.client.get("/api/v1/openapi.json")).json()
+    row = re.compile(r"^\| `(\w+)` \| `([A-Z]+ /[^`?]*)", re.MULTILINE)
+    told = dict(row.findall(DOCS.read_text()))
+    made = {
+        operation["operationId"]: f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert told == {name: re.sub(r"{(case|letter|key)_id}", "{id}", where) for name, where in made.items()}
+
+
+def test_a_port_in_use_is_a_clear_message() -> None:
+    """And so is an address of another machine."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="in use") as caught:
+        bind("127.0.0.1", taken.getsockname()[1])
+    assert caught.value.remedy
+    with pytest.raises(InvalidInput, match="cannot listen"):
+        bind("192.0.2.1", 0)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from api import cases, catalogue, dead_letters, errors, health, keys, kpis, metrics, page, stream
+from api import cases, catalogue, dead_letters, errors, health, history, keys, kpis, metrics, page, stream
 from api.broadcast import Broadcaster, Channel
 from api.dependencies import Dependencies
 from api.events import EventsRoute
@@ -52,7 +52,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.deps = deps
     app.state.broadcaster = broadcaster
     errors.install(app)
-    for noun in (kpis, stream, cases, catalogue, dead_letters, keys, health, metrics):
+    for noun in (kpis, history, stream, cases, catalogue, dead_letters, keys, health, metrics):
         app.include_router(noun.router)
     page.mount(app, deps.web)
     describe(app)

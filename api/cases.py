@@ -53,11 +53,15 @@ async def list_cases(
     "/cases/{process}/{case_id:path}", operation_id="getCase", responses={200: {"model": TimelineShape}}
 )
 async def get_case(deps: Deps, grant: Reader, process: str, case_id: str, *, run: Run = LIVE) -> Response:
-    """One case and its events, in order of event time."""
-    events = await deps.timelines.of(grant.tenant, run, process, case_id)
-    stored = await deps.cases.get(grant.tenant, run, process, case_id)
-    case = None if stored is None else case_shape(stored)
-    return answer(TimelineShape(run, process, case_id, case, [_json(event) for event in events]))
+    """One case as its events in the log tell it, in order of event time; it need not be a notable one."""
+    life = await deps.timelines.of(grant.tenant, run, process, case_id)
+    case = None
+    if life.fact is not None:
+        due = min((due for due, met in life.fact.dues.values() if met is None), default=None)
+        told = deps.live.get(grant.tenant, run).time
+        case = case_shape(StoredCase(process, life.fact, due, told))
+    events: list[Any] = [msgspec.Raw(event) for event in life.events]  # JSON already: passed on as it is
+    return answer(TimelineShape(run, case, events, life.truncated))
 
 
 def case_shape(stored: StoredCase) -> CaseShape:
@@ -77,8 +81,3 @@ def case_shape(stored: StoredCase) -> CaseShape:
         fact.flags,
         stored.told,
     )
-
-
-def _json(event: Any) -> Any:
-    """Events come as JSON text: it is passed on as it is."""
-    return msgspec.Raw(event) if isinstance(event, bytes) else event

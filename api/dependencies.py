@@ -10,6 +10,8 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from services.domain.catalogue import Catalogue
+from services.domain.facts import CaseFact
+from services.domain.program import Program
 from services.intake.framing import Counters
 from services.keys import Grant, Keyring, KeyScope
 from services.live import LiveView
@@ -65,12 +67,35 @@ class Catalogues(Protocol):
         """The run's; ``NotFound`` where there is no such run."""
         ...
 
+    async def program(self, tenant: str, run: str) -> Program:
+        """The run's, compiled; ``NotFound`` as well."""
+        ...
+
+
+class Timeline(Protocol):
+    """The life of one case."""
+
+    @property
+    def events(self) -> Sequence[bytes]:
+        """Its events (JSON), by event time."""
+        ...
+
+    @property
+    def fact(self) -> CaseFact | None:
+        """What they come to; None where none of them is a step."""
+        ...
+
+    @property
+    def truncated(self) -> bool:
+        """Whether older records of the log were not searched."""
+        ...
+
 
 class Timelines(Protocol):
-    """The life of one case, as its events in the log tell it."""
+    """The use case behind one case."""
 
-    async def of(self, tenant: str, run: str, process: str, case: str) -> Any:
-        """Its events in order of event time; ``NotFound`` where there are none."""
+    async def of(self, tenant: str, run: str, process: str, case: str) -> Timeline:
+        """Its life; ``NotFound`` where the log holds nothing of it."""
         ...
 
 

@@ -234,13 +234,14 @@ class CasesShape:
 
 @dataclass(frozen=True, slots=True)
 class TimelineShape:
-    """The life of one case: ``events`` are its CloudEvents by event time; ``case`` is null when not a notable one."""
+    """The life of one case: ``events`` are its CloudEvents by event time, ``case`` what they come to (null where
+    none of them is a step). ``truncated``: there may be older events than were searched.
+    """
 
     run: str
-    process: str
-    case_id: str
     case: CaseShape | None
     events: list[dict[str, Any]]
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)

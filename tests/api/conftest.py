@@ -15,7 +15,7 @@ from api.app import create_app
 from api.dependencies import Dependencies, Part
 from services.adapters.database import Database
 from services.adapters.log.embedded import EmbeddedLog
-from services.catalogue.canonical import to_text, with_digest
+from services.catalogue.canonical import load_program, to_text, with_digest
 from services.domain.catalogue import (
     Agg,
     Catalogue,
@@ -30,7 +30,7 @@ from services.domain.catalogue import (
     Window,
     WindowKind,
 )
-from services.domain.facts import KpiValue, KpiValues, Reason, Status
+from services.domain.facts import CaseFact, KpiValue, KpiValues, Reason, Status
 from services.intake.framing import Intake
 from services.intake.http import HttpIntake
 from services.keys import Keyring
@@ -82,11 +82,24 @@ class At:
         return self.at
 
 
-class TwoEvents:
-    """Timelines of a case that placed and shipped."""
+@dataclass
+class Life:
+    """A case that was placed and shipped."""
 
-    async def of(self, tenant: str, run: str, process: str, case: str) -> list[bytes]:
-        return [b'{"type":"order.placed","id":"1"}', b'{"type":"order.shipped","id":"2"}']
+    events: list[bytes]
+    fact: CaseFact | None
+    truncated: bool = False
+
+
+class TwoEvents:
+    """The same life for every case."""
+
+    async def of(self, tenant: str, run: str, process: str, case: str) -> Life:
+        steps = {"placed": 1, "shipped": 9}
+        fact = CaseFact(
+            case, "shipped", 1, None, 9, {}, steps, {"promised": (20, None), "pick": (5, 4)}, ["open"]
+        )
+        return Life([b'{"type":"order.placed","id":"1"}', b'{"type":"order.shipped","id":"2"}'], fact)
 
 
 @dataclass
@@ -162,8 +175,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         clock=clock,
         intake=HttpIntake(intake),
         live=live,
-        catalogues=RunCatalogues(database.runs, lambda: CATALOGUE),
-        history=database.history,
+        catalogues=RunCatalogues(database.runs, lambda: CATALOGUE, load_program),
+        histories=Histories(database.history),
         cases=database.cases,
         dead_letters=database.dead_letters,
         runs=database.runs,

@@ -1,0 +1,119 @@
+"""``/api/v1/kpis/{name}/history``: what a KPI was, slot by slot."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.dependencies import Deps, Reader
+from api.kpis import Run, ScopeParam, parse_scope
+from api.present import LIVE
+from api.shapes import HistoryShape, PointShape, answer
+from services.domain.catalogue import Kpi
+from services.domain.windows import DAY, GRAINS, HOUR, MINUTE, WEEK
+from services.errors import InvalidInput, NotFound
+
+router = APIRouter(prefix="/api/v1", tags=["kpis"])
+
+SLOTS = 100
+"""How many slots are given where the request names no start."""
+
+LENGTHS = {
+    "1m": MINUTE,
+    "5m": 5 * MINUTE,
+    "15m": 15 * MINUTE,
+    "1h": HOUR,
+    "1d": DAY,
+    "1w": WEEK,
+    "1mo": 31 * DAY,
+}
+
+_INSTANT = "epoch milliseconds or RFC 3339"
+
+
+@router.get("/kpis/{name}/history", operation_id="getKpiHistory", responses={200: {"model": HistoryShape}})
+async def get_kpi_history(
+    deps: Deps,
+    grant: Reader,
+    name: str,
+    *,
+    run: Run = LIVE,
+    start: Annotated[
+        str | None, Query(alias="from", description=f"slots that start from here on: {_INSTANT}")
+    ] = None,
+    end: Annotated[str | None, Query(alias="to", description=f"slots that start before: {_INSTANT}")] = None,
+    step: Annotated[str | None, Query(description=f"length of a slot: {', '.join(GRAINS)}")] = None,
+    scope: ScopeParam = None,
+) -> Response:
+    """Closed slots of a KPI at a scope (default: the total), by time; late events restate them."""
+    catalogue = await deps.catalogues.of(grant.tenant, run)
+    kpi = catalogue.kpis.get(name)
+    if kpi is None:
+        raise NotFound(
+            f"no KPI is called {name!r}", field="name", value=name, remedy="GET /api/v1/kpis lists them"
+        )
+    wanted = _scope(kpi, parse_scope(scope))
+    length = _step(kpi, step)
+    until = None if end is None else instant("to", end)
+    if start is None:
+        present = until or deps.live.get(grant.tenant, run).time or deps.clock.now()
+        since = present - SLOTS * LENGTHS[length]
+    else:
+        since = instant("from", start)
+    points = await deps.histories.of(
+        grant.tenant, run, name, start=since, end=until, step=length, scope=wanted
+    )
+    shapes = [PointShape(each.start, each.end, each.value, each.samples) for each in points]
+    return answer(HistoryShape(name, run, wanted, length, kpi.unit, shapes))
+
+
+def instant(field: str, text: str) -> int:
+    """Epoch milliseconds from epoch milliseconds or RFC 3339; raises ``InvalidInput``."""
+    if text.removeprefix("-").isdecimal():
+        return int(text)
+    try:
+        # A "+" that was not escaped in a query arrives as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput(
+            f"{field} is not an instant: {text!r}",
+            field=field,
+            value=text,
+            remedy="write epoch milliseconds, or a date and time with its zone: 2026-03-01T00:00:00Z",
+        )
+    return round(moment.timestamp() * 1000)
+
+
+def _scope(kpi: Kpi, scope: dict[str, str]) -> dict[str, str]:
+    for dimension in scope:
+        if dimension not in kpi.dimensions:
+            raise InvalidInput(
+                f"{kpi.name} has no dimension {dimension!r}",
+                field="scope",
+                value=dimension,
+                remedy=f"it has: {', '.join(kpi.dimensions) or 'none'}",
+            )
+    return scope
+
+
+def _step(kpi: Kpi, step: str | None) -> str:
+    """The length asked for: the grain or, where whole slots of it fit, a longer one."""
+    if step is None or step == kpi.grain:
+        return kpi.grain
+    if step not in LENGTHS:
+        raise InvalidInput(
+            f"there is no step {step!r}", field="step", value=step, remedy=f"use one of: {', '.join(LENGTHS)}"
+        )
+    if LENGTHS[step] < LENGTHS[kpi.grain] or (kpi.grain, step) == ("1w", "1mo"):
+        raise InvalidInput(
+            f"{kpi.name} is kept by {kpi.grain}, which {step} is not made of",
+            field="step",
+            value=step,
+            remedy=f"use {kpi.grain} or a multiple, or change the KPI's grain",
+        )
+    return step

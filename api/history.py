@@ -15,6 +15,7 @@ from api.shapes import HistoryShape, PointShape, answer
 from services.domain.catalogue import Kpi
 from services.domain.windows import DAY, GRAINS, HOUR, MINUTE, WEEK
 from services.errors import InvalidInput, NotFound
+from services.histories import Histories
 
 router = APIRouter(prefix="/api/v1", tags=["kpis"])
 
@@ -57,14 +58,15 @@ async def get_kpi_history(
         )
     wanted = _scope(kpi, parse_scope(scope))
     length = _step(kpi, step)
-    until = None if end is None else instant("to", end)
+    view = deps.live.get(grant.tenant, run)
+    before = None if end is None else instant("to", end)
     if start is None:
-        present = until or deps.live.get(grant.tenant, run).time or deps.clock.now()
-        since = present - SLOTS * LENGTHS[length]
+        since = (before or view.time or deps.clock.now()) - SLOTS * LENGTHS[length]
     else:
         since = instant("from", start)
-    points = await deps.histories.of(
-        grant.tenant, run, name, start=since, end=until, step=length, scope=wanted
+    histories = Histories(deps.history, deps.catalogues)
+    points = await histories.of(
+        grant.tenant, run, name, start=since, end=before, step=length, scope=wanted, until=view.watermark
     )
     shapes = [PointShape(each.start, each.end, each.value, each.samples) for each in points]
     return answer(HistoryShape(name, run, wanted, length, kpi.unit, shapes))

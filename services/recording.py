@@ -81,7 +81,9 @@ class Recorder:
         self._runs = runs
         self._attempts: dict[tuple[str, str], int] = {}
         self.group = f"{topics.prefix}.recorder"
-        self._inputs = [spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)]
+        self._inputs = [
+            spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)
+        ]
         self.recorded = Recorded()
 
     async def run(self) -> None:

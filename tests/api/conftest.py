@@ -176,7 +176,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         intake=HttpIntake(intake),
         live=live,
         catalogues=RunCatalogues(database.runs, lambda: CATALOGUE, load_program),
-        histories=Histories(database.history),
+        history=database.history,
         cases=database.cases,
         dead_letters=database.dead_letters,
         runs=database.runs,

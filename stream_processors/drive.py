@@ -112,7 +112,8 @@ class Driver:
         await self._stop_snapshot()
         async with self._lock:
             for partition in self._partitions.values():
-                await self._flush(partition)
+                while partition.dirty:
+                    await self._flush(partition)
         await self._sender.barrier()
 
     def assigned(self, partitions: set[int]) -> None:
@@ -191,8 +192,9 @@ class Driver:
         await self._send(emissions)
 
     def _emit(self, partition: Partition) -> list[Emission]:
+        """What has changed. A state may keep back what is too much for one call, so it is asked until it is done."""
         emissions = partition.state.emit(everything=partition.everything)
-        partition.dirty = partition.everything = False
+        partition.dirty, partition.everything = bool(emissions), False
         return emissions
 
     async def _send(self, emissions: list[Emission]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
 from services.adapters.log import open_log
-from services.ports import Append, Log, TopicSpec
+from services.ports import Append, Log, Record, TopicSpec
 from services.settings import Broker, Processing, Settings
 from services.topics import Topics
 from stream_processors.health import PartitionHealth
@@ -29,9 +32,11 @@ class Site:
     url: str
     prefix: str
 
+    kind: type[Topics] = Topics
+
     @property
     def topics(self) -> Topics:
-        return Topics(self.prefix, PARTITIONS)
+        return self.kind(self.prefix, PARTITIONS)
 
     def processor(self, log: Log, *, snapshot_ms: int = 50, instance: str = "") -> Processor:
         settings = Settings(
@@ -119,10 +124,24 @@ class Site:
 
 
 async def read_all(log: Log, topic: TopicSpec) -> list[bytes]:
+    return [record.value or b"" for record in await records_of(log, topic)]
+
+
+async def records_of(log: Log, topic: TopicSpec) -> list[Record]:
     offsets = dict.fromkeys(range(topic.partitions), 0)
-    return [
-        record.value or b"" async for batch in log.read(topic.name, offsets, follow=False) for record in batch
-    ]
+    return [record async for batch in log.read(topic.name, offsets, follow=False) for record in batch]
+
+
+async def forget(site: Site, topic: str, before: Mapping[int, int]) -> None:
+    """Have Kafka delete the records of ``topic`` below these offsets."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=site.url.removeprefix("kafka://"))
+    await admin.start()
+    try:
+        await admin.delete_records(
+            {TopicPartition(topic, number): RecordsToDelete(offset) for number, offset in before.items()}
+        )
+    finally:
+        await admin.close()
 
 
 def of(processor: Processor, name: str) -> list[PartitionHealth]:

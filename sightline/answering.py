@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies, Part
+from services import wiring
+from services.catalogue.canonical import to_text
+from services.domain.program import Program
 from services.intake.http import HttpIntake
 from services.keys import Keyring
 from services.runs import RunCatalogues
@@ -21,6 +24,11 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
     """Everything that ``api.app.create_app`` needs."""
     settings, database = node.settings, node.database
     catalogues = RunCatalogues(database.runs, lambda: intake.catalogue)
+    load = wiring.program_loader()
+
+    async def program(tenant: str, run: str) -> Program:
+        return load(to_text(await catalogues.of(tenant, run)))
+
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,
@@ -32,7 +40,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         dead_letters=database.dead_letters,
         runs=database.runs,
         keyring=keyring,
-        timelines=Timelines(node.log, node.topics, catalogues),
+        timelines=Timelines(node.log, node.topics, program),
         parts=(lambda: _parts(node),),
         intake_counters=intake.counters,
         recorded=node.recorder.recorded if node.recorder else None,
@@ -52,5 +60,7 @@ async def _parts(node: Node) -> Sequence[Part]:
         parts.append(Part("processor", ready, "recovering" if health.recovering else detail))
     if node.recorder is not None:
         failing = node.recorder.recorded.failing
-        parts.append(Part("recorder", failing is None, failing or f"{node.recorder.recorded.behind_ms} ms behind"))
+        parts.append(
+            Part("recorder", failing is None, failing or f"{node.recorder.recorded.behind_ms} ms behind")
+        )
     return parts

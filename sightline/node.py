@@ -119,7 +119,7 @@ class Node:
             self.topics,
             self.log,
             lambda partition: Observer(partition, load, JUDGE_PARTITIONS),
-            lambda partition: Judge(partition, load),
+            lambda partition: Judge(partition, load, self.topics.partitions),
         )
         await self._up(self.processor.start, self.processor.stop)
         self._run(self.processor.wait(), "processor")

@@ -8,6 +8,7 @@ moments that the log decides, so that leaving is rare and the same in every repl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class CellTable:
         self._room = 0
         self._dirty = np.zeros(0, np.bool_)
         self._touched = True
+        self._lingers = self._overdue = False
         self._columns: dict[str, dict[str, NDArray[Any]]] = {}
         self._entries: dict[str, Entries] = {}
         self._carried = np.empty(0, np.uint64)
@@ -102,13 +104,16 @@ class CellTable:
             self._add(measure, told, cells, mask)
 
     def leave(self, watermark: int) -> None:
-        """Let go of what the horizon behind ``watermark`` has passed."""
+        """Let go of what the horizon behind ``watermark`` has passed, but not of what is still to be told."""
         floor = int(floor_behind(self.cube, watermark))
-        if floor <= self.floor:
+        if floor <= self.floor and not self._overdue:
             return
-        self.floor = floor
+        self.floor = max(floor, self.floor)
         scopes, panes = self._where(np.arange(len(self)))
-        gone = (panes < floor) & (panes != BASE)
+        gone = (panes < self.floor) & (panes != BASE)
+        self._lingers = bool((gone & self._dirty[: len(self)]).any())
+        self._overdue = False
+        gone &= ~self._dirty[: len(self)]
         if not gone.any():
             return
         if self.cube.carry:
@@ -138,6 +143,7 @@ class CellTable:
         rows = np.arange(len(self)) if everything else np.flatnonzero(self._dirty[: len(self)])
         self._dirty[: len(self)] = False
         self._touched = False
+        self._overdue, self._lingers = self._lingers, False
         position = np.full(len(self), -1)
         position[rows] = np.arange(rows.size)
         sketches: dict[str, tuple[NDArray[np.int64], NDArray[np.int32], Numbers]] = {}
@@ -171,7 +177,7 @@ class CellTable:
         self._carried = arrays["carried"]
         self._room = len(self)
         self._dirty = np.ones(self._room, np.bool_)
-        self._touched = True
+        self._touched = self._lingers = True
         for name, columns in self._columns.items():
             self._columns[name] = {column: np.array(arrays[f"{name}|{column}"]) for column in columns}
         for name, entries in self._entries.items():
@@ -255,7 +261,7 @@ class CellTable:
                 for measure in self.cube.measures
                 for name, column in empty(measure.agg, scopes.size).items()
             }
-            yield self._piece(scopes, panes, columns, {})
+            yield replace(self._piece(scopes, panes, columns, {}), carried=True)
 
     def _pieces(
         self,

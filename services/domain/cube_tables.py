@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.aggregates import COLUMNS, Aggregates, Arrays
+from services.domain.cells import floor_behind
 from services.domain.index import Index, pair
 from services.domain.partials import CubeCells, SketchCells
 from services.domain.program import BASE, Cube
@@ -117,7 +118,6 @@ class _Queued:
     source: int
     scope: Numbers
     cells: CubeCells
-    carried: Mask
 
 
 @dataclass(slots=True)
@@ -142,26 +142,24 @@ class CubeTable:
         self._told_cells = Index()
         self._queue = _Queue()
         self._deltas: list[Delta] = []
-        self._cutoff = BASE
+        self._floor = BASE
 
-    def take(self, source: int, cells: CubeCells, strings: Sequence[str], time: int) -> None:
-        """Queue the cells of a partial of ``source``; at ``time`` it may carry what lies beyond the horizon."""
-        cube = self.cube
-        if not cube.carry and (gone := (cells.pane <= self._cutoff) & (cells.pane != BASE)).any():
+    def take(self, source: int, cells: CubeCells, strings: Sequence[str]) -> None:
+        """Queue the cells of a partial of ``source``."""
+        if not self.cube.carry and (gone := (cells.pane < self._floor) & (cells.pane != BASE)).any():
             cells = _without(cells, gone)
+        queue = self._queue
+        # What a cell held must be known before it is carried away.
+        if queue.items and (cells.carried or list(queue.items[-1].cells.columns) != list(cells.columns)):
+            self._lay()
         numbers = [
             self.scopes.number(tuple(strings[code] if code >= 0 else "" for code in row))
             for row in cells.scopes.tolist()
         ]
-        past = (cells.pane != BASE) & (cells.pane + cube.pane_ms + cube.horizon_ms <= time)
-        carried = past & _zero(cells) if cube.carry else np.zeros(cells.pane.size, np.bool_)
-        queue = self._queue
-        if queue.items and (carried.any() or list(queue.items[-1].cells.columns) != list(cells.columns)):
-            self._lay()
         scope = np.array(numbers, np.int64)[cells.scope] if numbers else np.empty(0, np.int64)
-        queue.items.append(_Queued(source, scope, cells, carried))
-        queue.cells += scope.size
-        if queue.cells > _FLUSH_CELLS:
+        self._queue.items.append(_Queued(source, scope, cells))
+        self._queue.cells += scope.size
+        if self._queue.cells > _FLUSH_CELLS:
             self._lay()
 
     def deltas(self) -> list[Delta]:
@@ -175,15 +173,15 @@ class CubeTable:
         pane = self.pane[: self.merged.size]
         return np.flatnonzero((pane >= low) & (pane < high))
 
-    def evict(self, time: int) -> bool:
-        """Forget panes that lie beyond the horizon at ``time``; of a carried cube only what has been carried."""
-        cutoff = time - self.cube.horizon_ms - self.cube.pane_ms
-        if cutoff - self._cutoff < self.cube.pane_ms:
+    def evict(self, watermark: int) -> bool:
+        """Forget what the sources have let go of at ``watermark``, the lowest of theirs; whether there was any."""
+        floor = int(floor_behind(self.cube, watermark))
+        if floor <= self._floor:
             return False
         self._lay()
-        self._cutoff = cutoff
+        self._floor = floor
         pane = self.pane[: self.merged.size]
-        gone = (pane <= cutoff) & (pane != BASE)
+        gone = (pane < floor) & (pane != BASE)
         if self.cube.carry:
             gone &= self._nothing()
         if gone.any():
@@ -215,7 +213,7 @@ class CubeTable:
         """A copy of the state as ``load`` takes it; the sum is recomputed."""
         self._lay()
         rows = self.merged.size
-        meta = {"told": self._told.size, "scopes": list(self.scopes.texts), "cutoff": self._cutoff}
+        meta = {"told": self._told.size, "scopes": list(self.scopes.texts), "floor": self._floor}
         arrays = {f"told/{name}": array for name, array in self._told.arrays().items()}
         arrays |= {
             "scope": self.scope[:rows].copy(),
@@ -228,7 +226,7 @@ class CubeTable:
         """Become what ``snapshot`` gave; of other measures nothing is known."""
         for texts in meta["scopes"]:
             self.scopes.number(tuple(texts))
-        self._cutoff = meta["cutoff"]
+        self._floor = meta["floor"]
         self.scope, self.pane = arrays["scope"].copy(), arrays["pane"].copy()
         ids, _ = self._panes.upsert(self.pane.view(np.uint64))
         self._cells = Index(pair(self.scope, ids, _PANE_BITS))
@@ -248,7 +246,7 @@ class CubeTable:
         scope = np.concatenate([item.scope for item in items])
         pane = np.concatenate([item.cells.pane for item in items]).astype(np.int64)
         source = np.concatenate([np.full(item.scope.size, item.source) for item in items])
-        carried = np.concatenate([item.carried for item in items])
+        carried = np.concatenate([np.full(item.scope.size, item.cells.carried) for item in items])
         rows, told = self._rows(scope, pane, source)
         # Of several versions of a cell the last one counts; what comes too late for this table counts no more.
         last = np.empty(self._told.size, np.int64)
@@ -380,12 +378,3 @@ def _without(cells: CubeCells, gone: Mask) -> CubeCells:
         sketches[measure] = SketchCells(to, sketch.bucket[left], sketch.count[left])
     columns = {name: column[kept] for name, column in cells.columns.items()}
     return replace(cells, scope=cells.scope[kept], pane=cells.pane[kept], columns=columns, sketches=sketches)
-
-
-def _zero(cells: CubeCells) -> Mask:
-    """Cells that say that there is nothing (any more)."""
-    zero = np.ones(cells.pane.size, np.bool_)
-    for (_, name), column in cells.columns.items():
-        if name in ("n", "sum"):
-            zero &= column == 0
-    return zero

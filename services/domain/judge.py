@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from services.domain import partials
 from services.domain.facts import ClosedWindow, ClosedWindows, DeadLetter, KpiValue, KpiValues
-from services.domain.judge_run import Load, RunJudge
+from services.domain.judge_run import LIVE, Load, RunJudge
 from services.domain.partials import Partial
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission
 
-LIVE = "live"
 KEYFRAME_MS = 10_000
 HEARTBEAT_MS = 1_000
 

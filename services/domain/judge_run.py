@@ -19,6 +19,7 @@ from services.domain.snapshots import prefixed, under
 
 Load = Callable[[str], Program]
 
+LIVE = "live"
 _UNHEARD_HOLD_MS = 60_000
 _LEAST_SHARE = 50
 _PLAIN = ("catalogue", "time", "first_time", "watermark", "gaps")
@@ -42,9 +43,9 @@ class RunJudge:
     """The state of one (tenant, run, attempt) in one judge partition.
 
     Engine time is the highest that any source partition tells. The watermark is the minimum over the source
-    partitions that have spoken; one that has not spoken yet holds it back for a minute of engine time at most (if it
-    is known how many there are), one that has spoken holds it back until it goes on. It never goes back: what
-    a straggler brings then restates what had closed.
+    partitions that have spoken; one that has spoken holds it back until it goes on. One that has not (if it is known
+    how many there are) holds back an import, whose beginning goes to every partition, and a live run for a minute of
+    engine time at most. It never goes back: what a straggler brings restates what had closed.
     """
 
     def __init__(self, tenant: str, run: str, attempt: int, partition: int, expected: int | None) -> None:
@@ -86,13 +87,13 @@ class RunJudge:
         source = self.sources.setdefault(partial.partition, Source())
         if partial.offset < source.offset:
             return
-        self.first_time = self.first_time or partial.time
+        self.first_time = self.first_time or max(partial.time, 0)
         self.gaps += partial.since > source.offset
         self._switch(partial, source, load)
         for cells in partial.cubes:
             table = self._cubes.get(cells.cube)
             if table is not None:
-                table.take(partial.partition, cells, partial.strings, min(partial.watermark, partial.time))
+                table.take(partial.partition, cells, partial.strings)
         source.time = max(source.time, partial.time)
         source.watermark = max(source.watermark, partial.watermark)
         source.complete |= partial.complete
@@ -106,10 +107,14 @@ class RunJudge:
         self._advance()
 
     def _advance(self) -> None:
-        waiting = self._expected is not None and len(self.sources) < self._expected
-        if waiting and self.time - self.first_time < _UNHEARD_HOLD_MS:
+        if self._waits and (self.run != LIVE or self.time - self.first_time < _UNHEARD_HOLD_MS):
             return
         self.watermark = max(self.watermark, min(source.watermark for source in self.sources.values()))
+
+    @property
+    def _waits(self) -> bool:
+        """Whether some source partition has not spoken yet."""
+        return self._expected is not None and len(self.sources) < self._expected
 
     def _switch(self, partial: Partial, source: Source, load: Load) -> None:
         """Change the catalogue when the first source partition does; the others follow and change nothing."""
@@ -232,7 +237,9 @@ class RunJudge:
 
     def evict(self) -> None:
         """Forget what is beyond the horizon; call it after ``closed``."""
-        time = min(self.watermark, self.time)
+        if self._waits:
+            return
+        time = min(self.time, *(source.watermark for source in self.sources.values()))
         for name, cube in self._cubes.items():
             if cube.evict(time):
                 self._drop(name, cube)

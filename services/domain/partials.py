@@ -42,7 +42,8 @@ class CubeCells:
     ``scopes``, shape (scopes, dimensions), holds codes into ``Partial.strings``; per cell ``scope`` is a row of it
     and ``pane`` the pane's start (epoch ms), or ``program.BASE``. ``columns`` maps (measure id, column name) to one
     value per cell; ``n`` (samples) is always there, the others follow from the measure's agg (``aggregates.py``).
-    A cell with all zeros has been carried to BASE. ``sketches`` by measure id, where the agg has one.
+    ``carried``: what these cells held is now in BASE's (of the same partial); here they hold nothing. ``sketches``
+    by measure id, where the agg has one.
     """
 
     cube: str
@@ -51,6 +52,7 @@ class CubeCells:
     pane: Numbers
     columns: Mapping[tuple[str, str], NDArray[Any]]
     sketches: Mapping[str, SketchCells] = field(default_factory=dict)
+    carried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def encode(partial: Partial) -> bytes:
     meta["counters"] = dict(partial.counters)
     meta["strings"] = partial.strings
     meta["cubes"] = [
-        [c.cube, c.scopes.shape[0], c.scopes.shape[1], list(c.columns), list(c.sketches)]
+        [c.cube, c.scopes.shape[0], c.scopes.shape[1], list(c.columns), list(c.sketches), c.carried]
         for c in partial.cubes
     ]
     arrays: dict[str, NDArray[Any]] = {}
@@ -126,7 +128,7 @@ def decode(data: bytes) -> Partial:
 
 
 def _cube(at: int, listing: list[Any], arrays: Mapping[str, NDArray[Any]]) -> CubeCells:
-    cube, scopes, dimensions, columns, sketches = listing
+    cube, scopes, dimensions, columns, sketches, carried = listing
     return CubeCells(
         cube,
         arrays[f"{at}s"].astype(np.int32, copy=False).reshape(scopes, dimensions),
@@ -139,4 +141,5 @@ def _cube(at: int, listing: list[Any], arrays: Mapping[str, NDArray[Any]]) -> Cu
             )
             for number, measure in enumerate(sketches)
         },
+        carried,
     )

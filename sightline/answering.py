@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies, Part
 from services import wiring
-from services.catalogue.canonical import to_text
-from services.domain.program import Program
 from services.intake.http import HttpIntake
 from services.keys import Keyring
 from services.runs import RunCatalogues
@@ -23,12 +21,7 @@ if TYPE_CHECKING:
 def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -> Dependencies:
     """Everything that ``api.app.create_app`` needs."""
     settings, database = node.settings, node.database
-    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue)
-    load = wiring.program_loader()
-
-    async def program(tenant: str, run: str) -> Program:
-        return load(to_text(await catalogues.of(tenant, run)))
-
+    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, wiring.program_loader())
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,
@@ -40,7 +33,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         dead_letters=database.dead_letters,
         runs=database.runs,
         keyring=keyring,
-        timelines=Timelines(node.log, node.topics, program),
+        timelines=Timelines(node.log, node.topics, catalogues.program),
         parts=(lambda: _parts(node),),
         intake_counters=intake.counters,
         recorded=node.recorder.recorded if node.recorder else None,

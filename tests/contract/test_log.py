@@ -156,6 +156,13 @@ async def test_ensuring_twice_changes_nothing(log: Log, topic: str) -> None:
     assert (await log.ends(topic))[0] == (0, 1)
 
 
+async def test_processes_that_start_together_share_their_topics(log: Log, topic_prefix: str) -> None:
+    """Who comes second to create a topic finds it as declared."""
+    specs = [TopicSpec(f"{topic_prefix}.{name}", 2, retention_ms=DAY) for name in "abc"]
+    await asyncio.gather(*(log.ensure(specs) for _ in range(3)))
+    assert [await log.ends(spec.name) for spec in specs] == [{0: (0, 0), 1: (0, 0)}] * 3
+
+
 @pytest.mark.parametrize(
     ("wanted", "difference"),
     [

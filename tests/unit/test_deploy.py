@@ -13,6 +13,7 @@ import yaml
 from api.metrics import METRICS
 from services.domain.facts import Status
 from services.settings import Settings
+from services.topics import DAY, Topics
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
@@ -118,3 +119,14 @@ def test_one_kafka_version_everywhere(compose: dict[str, Any]) -> None:
         )
     )
     assert compose["services"]["kafka"]["image"] == f"apache/kafka:{version}"
+
+
+def test_the_guide_lists_the_topics_as_they_are_declared() -> None:
+    """docs/kafka.md says what is created: name, partitions, cleanup, retention in days."""
+    guide = (ROOT / "docs" / "kafka.md").read_text()
+    told = re.findall(r"^\| `(\S+)` \| (\d+) \| (\w+) \| (\d*)", guide, re.MULTILINE)
+    declared = [
+        (spec.name, str(spec.partitions), spec.cleanup.value, str((spec.retention_ms or 0) // DAY or ""))
+        for spec in Topics().all()
+    ]
+    assert told == declared

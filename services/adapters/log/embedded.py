@@ -149,10 +149,11 @@ class EmbeddedLog:
         await asyncio.wrap_future(self._running().submit(partial(self._ensure, topics)))
 
     def _ensure(self, topics: Sequence[TopicSpec], store: Store) -> Callable[[], None]:
-        known = set(self._shards.topics())
+        # Asked of the store: another call in this transaction may have made them, and is not published yet.
+        known = {spec.name: spec for spec in store.topics()}
         for spec in topics:
             if spec.name in known:
-                self._check(spec, self._shards.of(spec.name)[0].spec)
+                self._check(spec, known[spec.name])
         made = [(spec, store.create(spec)) for spec in topics if spec.name not in known]
 
         def publish() -> None:

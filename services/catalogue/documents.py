@@ -241,7 +241,8 @@ class KpiSpec(Model):
     dimensions: list[str] = Field(default_factory=list, description="What it is split by.")
     window: WindowSpec = Field(description="What span of time the current value covers.")
     grain: Grain | None = Field(
-        None, description="The slots that history keeps; a default follows from the window."
+        None,
+        description="The slots that history keeps: 1m, 5m, 15m, 1h, 1d, 1w or 1mo; a default follows from the window.",
     )
     filter: str | None = Field(
         None, description="CEL: which events (or cases) count, for all of its measures."

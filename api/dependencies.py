@@ -110,7 +110,7 @@ class Part:
 
 
 PartCheck = Callable[[], Awaitable[Sequence[Part]]]
-Lags = Callable[[], Awaitable[Mapping[tuple[str, str], int]]]
+Lags = Callable[[], Awaitable[Mapping[tuple[str, ...], int]]]
 """(group, topic) → records not read yet."""
 
 

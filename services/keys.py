@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.domain.stored import ApiKey
-from services.errors import InvalidInput, Refused, Unauthenticated
+from services.errors import InvalidInput, Refused, Unauthenticated, Unavailable
 from services.ports import ApiKeys, Clock
 
 REFRESH_MS = 5_000
@@ -99,8 +99,13 @@ class Keyring:
     async def _refresh(self) -> None:
         now = self._clock.now()
         if self._read_at is None or now - self._read_at >= REFRESH_MS:
+            try:
+                keys = await self._store.list(self._tenant)
+            except Unavailable:
+                if self._read_at is None:
+                    raise
+                return  # what was known holds until the database is back
             self._read_at = now
-            keys = await self._store.list(self._tenant)
             self._by_hash = {key.hash: key for key in keys if key.revoked is None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies, Part
@@ -37,6 +37,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         parts=(lambda: _parts(node),),
         intake_counters=intake.counters,
         recorded=node.recorder.recorded if node.recorder else None,
+        lags=lambda: _lags(node),
         hosts=(settings.api.host,),
         max_body_bytes=settings.api.max_body_bytes,
         stream_interval_ms=settings.api.stream_interval_ms,
@@ -57,3 +58,18 @@ async def _parts(node: Node) -> Sequence[Part]:
             Part("recorder", failing is None, failing or f"{node.recorder.recorded.behind_ms} ms behind")
         )
     return parts
+
+
+async def _lags(node: Node) -> Mapping[tuple[str, ...], int]:
+    """How far the recorder (wherever it runs) and the processor (where it runs here) are behind."""
+    topics = node.topics
+    group = f"{topics.prefix}.recorder"
+    lags: dict[tuple[str, ...], int] = {}
+    for spec in (topics.history, topics.cases, topics.dead_letters):
+        lags[group, spec.name] = sum((await node.log.lags(group, spec.name)).values())
+    if node.processor is not None:
+        for partition in node.processor.health().partitions:
+            spec = topics.events if partition.processor == "observe" else topics.judging
+            key = (partition.processor, spec.name)
+            lags[key] = lags.get(key, 0) + partition.lag
+    return lags

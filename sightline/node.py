@@ -150,6 +150,7 @@ class Node:
         keyring = Keyring(self.database.keys, self.clock, self.settings.tenant)
         await check_address(self.settings.api.host, keyring)
         self.live = LiveView(self.log, self.topics.kpis.name)
+        self.live.load(await self.database.runs.finals())
         self._run(self.live.run(), "live view")
         self.intake = await self._start_intake(self.catalogue)
         self.app = create_app(dependencies(self, keyring, self.live, self.intake))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,3 +92,13 @@ def test_a_figure_that_is_not_on_the_list_is_a_fault() -> None:
         list(closed_families({"sightline_new": {(): 1}}))
     text = DOCS.read_text()
     assert [family.name for family in METRICS if f"`{family.name}`" not in text] == []
+
+
+def test_dashboards_and_rules_use_metrics_that_exist() -> None:
+    """Those of the list, or of a KPI."""
+    files = [
+        path for path in (DOCS.parents[1] / "deploy").rglob("*") if path.suffix in {".json", ".yml", ".yaml"}
+    ]
+    used = {name for path in files for name in re.findall(r"\bsightline_[a-z_]+", path.read_text())}
+    known = {family.name for family in METRICS}
+    assert {name for name in used - known if not name.startswith("sightline_kpi_")} == set()

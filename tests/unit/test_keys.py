@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.domain.stored import ApiKey
-from services.errors import InvalidInput, Refused, Unauthenticated
+from services.errors import InvalidInput, Refused, Unauthenticated, Unavailable
 from services.keys import Keyring, KeyScope, check_address, is_loopback
 
 
@@ -17,11 +17,14 @@ class Kept:
 
     def __init__(self) -> None:
         self.keys: list[ApiKey] = []
+        self.away = False
 
     async def add(self, key: ApiKey) -> None:
         self.keys.append(key)
 
     async def list(self, tenant: str) -> Sequence[ApiKey]:
+        if self.away:
+            raise Unavailable("away")
         return [key for key in self.keys if key.tenant == tenant]
 
     async def revoke(self, tenant: str, key: str, at: int) -> None:
@@ -76,6 +79,18 @@ async def test_what_others_change_is_noticed_within_five_seconds() -> None:
     await keyring.authenticate(f"Bearer {text}")
     await keyring.revoke(key.id)
     assert not await keyring.any()
+
+
+async def test_known_keys_hold_while_the_database_is_away() -> None:
+    """The stream of events does not stop for it; before anything is known, nobody is let in."""
+    kept, clock = Kept(), At(0)
+    keyring = Keyring(kept, clock, "default")
+    _, text = await keyring.create("wms", ["write"])
+    await keyring.authenticate(f"Bearer {text}")
+    kept.away, clock.at = True, 60_000
+    assert (await keyring.authenticate(f"Bearer {text}")).tenant == "default"
+    with pytest.raises(Unavailable):
+        await Keyring(kept, clock, "default").any()
 
 
 async def test_scopes_and_names_are_checked() -> None:

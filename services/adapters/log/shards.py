@@ -36,6 +36,12 @@ def _weight(record: Record) -> int:
     return 200 + len(record.key or b"") + len(record.value or b"")
 
 
+def _since(tail: deque[Record], at: int) -> Iterable[Record]:
+    """From place ``at`` on; walks from the nearer end, as who keeps up asks for the last few of many."""
+    left = len(tail) - at
+    return islice(tail, at, None) if at <= left else reversed([*islice(reversed(tail), left)])
+
+
 def _wake(waiters: Iterable[asyncio.Future[None]]) -> None:
     for waiter in waiters:
         if not waiter.done():
@@ -127,7 +133,7 @@ class Shards:
                 return None
             taken: list[Record] = []
             size = 0
-            for record in islice(tail, offset - tail[0].offset, None):
+            for record in _since(tail, offset - tail[0].offset):
                 size += len(record.value or b"")
                 if taken and (size > max_bytes or len(taken) >= max_records):
                     break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -188,6 +189,16 @@ async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(Unavailable, match="cannot be opened"):
             await EmbeddedLog(tmp_path).start()
+
+
+async def test_a_log_of_another_format_is_refused(log: EmbeddedLog, tmp_path: Path) -> None:
+    """An older Sightline does not guess at a newer one's file."""
+    await log.stop()
+    with contextlib.closing(sqlite3.connect(tmp_path / "log" / "log.sqlite")) as other:
+        other.execute("UPDATE meta SET value = '2' WHERE name = 'format'")
+        other.commit()
+    with pytest.raises(Unavailable, match="format 2"):
+        await EmbeddedLog(tmp_path / "log").start()
 
 
 async def test_a_group_has_one_member(log: EmbeddedLog) -> None:

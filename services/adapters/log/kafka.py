@@ -135,7 +135,11 @@ class KafkaLog:
 
     async def lags(self, group: str, topic: str) -> dict[int, int]:
         committed = await _reached(_open(self._admin).list_consumer_group_offsets(group))
-        offsets = {each.partition: each_offset.offset for each, each_offset in committed.items() if each.topic == topic}
+        offsets = {
+            each.partition: each_offset.offset
+            for each, each_offset in committed.items()
+            if each.topic == topic
+        }
         return {
             partition: end - max(first, offsets.get(partition, -1))
             for partition, (first, end) in (await self.ends(topic)).items()

@@ -41,6 +41,14 @@ CREATE TABLE IF NOT EXISTS marks (
 CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, key BLOB, value BLOB);
 """
 
+_PRAGMAS = (
+    f"page_size = {_PAGE_BYTES}",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+    f"journal_size_limit = {4 * _CHECKPOINT_PAGES * _PAGE_BYTES}",
+)
+
 Row = tuple[int, int, bytes | None, bytes | None]
 """Row id, append time (epoch ms), key, value."""
 
@@ -81,18 +89,15 @@ def offset_of(row: int) -> int:
 
 def connect(file: Path) -> sqlite3.Connection:
     """A connection in autocommit mode that commits durably; raises ``Unavailable`` when the file is no log."""
-    try:
-        db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-        for pragma in (
-            f"page_size = {_PAGE_BYTES}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-            f"journal_size_limit = {4 * _CHECKPOINT_PAGES * _PAGE_BYTES}",
-        ):
-            db.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error as error:
-        raise Unavailable(f"the log in {file} cannot be opened: {error}", field="broker.url") from error
+    with contextlib.ExitStack() as undo:
+        try:
+            db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+            undo.callback(db.close)
+            for pragma in _PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error as error:
+            raise Unavailable(f"the log in {file} cannot be opened: {error}", field="broker.url") from error
+        undo.pop_all()
     return db
 
 
@@ -107,6 +112,7 @@ class Store:
         self._db.execute(insert, ("format", _FORMAT))
         self._db.execute(insert, ("epoch", secrets.token_hex(8)))
         if (found := self._meta("format")) != _FORMAT:
+            self.close()
             raise Unavailable(f"the log in {file} has format {found}; this version reads format {_FORMAT}")
         self.epoch = self._meta("epoch")
 

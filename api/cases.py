@@ -12,7 +12,7 @@ from api.dependencies import Deps, Reader
 from api.kpis import Run, parse_scope
 from api.present import LIVE
 from api.shapes import CaseShape, CasesShape, CountsShape, TimelineShape, answer
-from services.domain.stored import CaseQuery, StoredCase
+from services.domain.stored import CaseQuery, StoredCase, next_due
 
 router = APIRouter(prefix="/api/v1", tags=["cases"])
 
@@ -57,9 +57,8 @@ async def get_case(deps: Deps, grant: Reader, process: str, case_id: str, *, run
     life = await deps.timelines.of(grant.tenant, run, process, case_id)
     case = None
     if life.fact is not None:
-        due = min((due for due, met in life.fact.dues.values() if met is None), default=None)
         told = deps.live.get(grant.tenant, run).time
-        case = case_shape(StoredCase(process, life.fact, due, told))
+        case = case_shape(StoredCase(process, life.fact, next_due(life.fact), told))
     events: list[Any] = [msgspec.Raw(event) for event in life.events]  # JSON already: passed on as it is
     return answer(TimelineShape(run, case, events, life.truncated))
 

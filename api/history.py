@@ -65,9 +65,7 @@ async def get_kpi_history(
     else:
         since = instant("from", start)
     histories = Histories(deps.history, deps.catalogues)
-    points = await histories.of(
-        grant.tenant, run, name, start=since, end=before, step=length, scope=wanted, until=view.watermark
-    )
+    points = await histories.of(grant.tenant, run, name, start=since, end=before, step=length, scope=wanted)
     shapes = [PointShape(each.start, each.end, each.value, each.samples) for each in points]
     return answer(HistoryShape(name, run, wanted, length, kpi.unit, shapes))
 

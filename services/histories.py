@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from services.domain.facts import ClosedWindow
 from services.domain.history import Point, combine
 from services.domain.program import Program
-from services.domain.readings import reading
+from services.domain.readings import Reading, reading
 from services.domain.windows import slot
 from services.ports import History
 
@@ -42,26 +43,35 @@ class Histories:
         end: int | None,
         step: str,
         scope: Mapping[str, str],
-        until: int,
     ) -> Sequence[Point]:
         """The closed slots of length ``step`` that start in [start, end), at ``scope``, by time.
 
-        ``until`` is the run's watermark: a level holds up to there though nothing has changed. Raises ``NotFound``
-        for an unknown run, ``KeyError`` for an unknown KPI, ``ValueError`` for a step finer than the KPI's grain.
+        A level's slots go on while nothing changes, up to the last slot that any scope of the KPI has told.
+        Raises ``NotFound`` for an unknown run, ``KeyError`` for an unknown KPI, ``ValueError`` for a step finer
+        than the KPI's grain.
         """
         read = reading(await self._programs.program(tenant, run), kpi)
-        zone = read.kpi.window.timezone
-        # A level is the sum of all changes since the run began; the last step may go on beyond ``end``.
-        since = None if read.accumulates else start
-        before = None if end is None else slot(step, zone, end - 1).end
+        # The last step may go on beyond ``end``.
+        before = None if end is None else slot(step, read.kpi.window.timezone, end - 1).end
+        # A level is the sum of all changes since the run began.
+        since, only = (None, None) if read.accumulates else (start, scope)
         windows = await self._history.windows(
-            tenant, run, kpi, start=since, end=before, scope=scope, version=read.program.version
+            tenant, run, kpi, start=since, end=before, scope=only, version=read.program.version
         )
-        work = (read, windows, step, tuple(scope))
-        points = combine(*work) if len(windows) <= INLINE else await asyncio.to_thread(combine, *work)
-        if read.accumulates:
-            points = held(points, step, zone, until)
+        work = (read, windows, step, scope)
+        points = _points(*work) if len(windows) <= INLINE else await asyncio.to_thread(_points, *work)
         return [each for each in points if each.start >= start and (end is None or each.start < end)]
+
+
+def _points(
+    read: Reading, windows: Sequence[ClosedWindow], step: str, scope: Mapping[str, str]
+) -> Sequence[Point]:
+    if not read.accumulates:
+        return combine(read, windows, step, tuple(scope))
+    until = max((window.end for window in windows), default=0)
+    wanted = scope.items()
+    chosen = [window for window in windows if wanted <= window.scope.items()]
+    return held(combine(read, chosen, step, tuple(scope)), step, read.kpi.window.timezone, until)
 
 
 def held(points: Sequence[Point], step: str, zone: str, until: int) -> list[Point]:

@@ -48,6 +48,13 @@ class CaseQuery:
     attributes: Mapping[str, str] = default(default_factory=dict)
 
 
+def next_due(fact: CaseFact) -> int | None:
+    """The earliest due time that a case still has to meet; a closed case has none."""
+    if fact.closed is not None:
+        return None
+    return min((due for due, met in fact.dues.values() if met is None), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCase:
     """A notable case as last told. ``due`` is its earliest due time that is not met yet, None without one;

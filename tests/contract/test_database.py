@@ -183,6 +183,13 @@ async def test_pages_of_cases_hold_each_case_once_most_urgent_first(database: Da
         await database.cases.find("default", "live", CaseQuery(), limit=2, cursor="bm9uc2Vuc2U")
 
 
+async def test_a_closed_case_is_not_urgent(database: Database) -> None:
+    """Whatever it did not meet; and most urgent is what is due first."""
+    await database.cases.replace([facts(replace(case("done", due=1), closed=9), case("late", due=5))])
+    page = await database.cases.find("default", "live", CaseQuery(), limit=10)
+    assert [(each.fact.case, each.due) for each in page.items] == [("late", 5), ("done", None)]
+
+
 async def test_counts_are_summed_over_partitions(database: Database) -> None:
     """Per process, with the latest time."""
     await database.cases.replace([facts(), facts(partition=1, time=30)])

@@ -89,12 +89,11 @@ async def read(
     start: int = 0,
     end: int | None = None,
     step: str = "1h",
-    until: int = 0,
     **scope: str,
 ) -> list[tuple[int, float | None]]:
     histories = Histories(database.history, Programs())
     points: Sequence[Point] = await histories.of(
-        "default", "live", kpi, start=start, end=end, step=step, scope=scope, until=until
+        "default", "live", kpi, start=start, end=end, step=step, scope=scope
     )
     assert all(point.end > point.start for point in points)
     return [(point.start // HOUR, point.value) for point in points]
@@ -126,11 +125,12 @@ async def test_slots_are_those_that_start_in_the_span_and_they_are_whole(databas
 
 
 async def test_a_level_adds_up_and_holds_while_nothing_changes(database: Database) -> None:
-    """From the run's beginning, whatever span is asked for, up to the watermark."""
-    await keep(database, window("open", 0, "A", 5), window("open", 0, "B", 1), window("open", 3, "A", -2))
-    assert await read(database, "open", until=5 * HOUR) == [(0, 6.0), (1, 6.0), (2, 6.0), (3, 4.0), (4, 4.0)]
-    assert await read(database, "open", site="A", start=4 * HOUR, until=6 * HOUR) == [(4, 3.0), (5, 3.0)]
-    assert await read(database, "open", end=2 * HOUR, until=9 * HOUR) == [(0, 6.0), (1, 6.0)]
+    """From the run's beginning, whatever span is asked for, up to the last slot told at any scope."""
+    changes = (window("open", 0, "A", 5), window("open", 0, "B", 1), window("open", 3, "A", -2))
+    await keep(database, *changes, window("open", 5, "B", 4))
+    assert await read(database, "open") == [(0, 6.0), (1, 6.0), (2, 6.0), (3, 4.0), (4, 4.0), (5, 8.0)]
+    assert await read(database, "open", site="A", start=4 * HOUR) == [(4, 3.0), (5, 3.0)]
+    assert await read(database, "open", end=2 * HOUR) == [(0, 6.0)]
 
 
 async def test_windows_of_another_version_are_not_mixed_in(database: Database) -> None:

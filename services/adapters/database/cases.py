@@ -14,7 +14,7 @@ from services.adapters.database import cursors
 from services.adapters.database.connection import Connection
 from services.adapters.database.tables import NO_DUE, case_counts, cases
 from services.domain.facts import CaseFact, CaseFacts
-from services.domain.stored import CaseCounts, CaseQuery, Page, StoredCase
+from services.domain.stored import CaseCounts, CaseQuery, Page, StoredCase, next_due
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(CaseFact)
@@ -123,7 +123,7 @@ def _row(facts: CaseFacts, fact: CaseFact) -> Mapping[str, Any]:
         "partition": facts.partition,
         "attempt": facts.attempt,
         "step": fact.step,
-        "due": min((due for due, met in fact.dues.values() if met is None), default=NO_DUE),
+        "due": NO_DUE if (due := next_due(fact)) is None else due,
         "flags": f"|{'|'.join(fact.flags)}|",
         "attributes": dict(fact.attributes),
         "told": facts.time,

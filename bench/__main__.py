@@ -7,7 +7,7 @@ import sys
 
 from bench.report import Figure, report
 
-NAMES = ("processors", "embedded", "olist", "demo")
+NAMES = ("cases", "processors", "embedded", "olist", "demo")
 
 
 def main(names: list[str]) -> None:

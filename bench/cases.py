@@ -1,18 +1,18 @@
 """Open cases: bytes per case, and time per update at a million of them, with the feeds of a demo catalogue.
 
-Run ``python bench/cases.py [cases]`` from the project's root. Six steps, two attributes, two due times; updates are
+Run ``python -m bench cases``. Six steps, two attributes, two due times; updates are
 spread over all cases, in batches of 1,000 events of four types.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from pathlib import Path
+from statistics import median
 
 import numpy as np
 
+from bench.report import Figure, report
+from services.domain.case_facts import notable
 from services.domain.cases import CaseEvents, CaseTable
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
 from services.domain.program import DueFeed, DurationFeed, Feed, OpenFeed, OverdueFeed, StepFeed, WaitingFeed
@@ -72,52 +72,54 @@ def events(kind: str, cases: Hashes, at: int, strings: Strings) -> CaseEvents:
     )
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+def table(count: int, strings: Strings, spent: list[float]) -> CaseTable:
+    """``count`` open cases; what each batch took is added to ``spent`` (seconds of this thread)."""
+    made = CaseTable(process(), {name: EventType(name, "", FIELDS, {}) for name in STEPS}, feeds(), strings)
+    made.advance(0)
+    order = np.random.default_rng(1).permutation(count).astype(np.uint64)
+    for start in range(0, count, BATCH):
+        batch = [events("placed", order[start : start + BATCH], 1_000_000, strings)]
+        begun = time.thread_time()
+        made.update(batch)
+        spent.append(time.thread_time() - begun)
+    return made
+
+
+def run(count: int = 1_000_000, rounds: int = 400) -> list[Figure]:
+    """The median batch counts: others may use the machine."""
     strings = Strings([f"s{n}" for n in range(70)])
-    table = CaseTable(process(), {name: EventType(name, "", FIELDS, {}) for name in STEPS}, feeds(), strings)
-    table.advance(0)
+    inserts: list[float] = []
+    cases = table(count, strings, inserts)
     rng = np.random.default_rng(7)
-    order = rng.permutation(count).astype(np.uint64)
-    batches = [
-        events("placed", order[start : start + BATCH], 1_000_000, strings) for start in range(0, count, BATCH)
+    updates: list[float] = []
+    facts = 0
+    for number in range(rounds):
+        parts = np.split(rng.integers(0, count, BATCH).astype(np.uint64), 4)
+        batch = [
+            events(name, part, 2_000_000 + number, strings)
+            for name, part in zip(STEPS[1:5], parts, strict=True)
+        ]
+        begun = time.thread_time()
+        told = cases.update(batch)
+        updates.append(time.thread_time() - begun)
+        facts += sum(rows.n for _, rows in told)
+    held = cases.nbytes / count
+    begun = time.thread_time()
+    cases.advance(10_000_000)
+    tick = time.thread_time() - begun
+    begun = time.thread_time()
+    notable(cases, tenant="default", run="live", attempt=0, partition=0)
+    told_in = time.thread_time() - begun
+    conditions = {"cases": count, "batch": BATCH, "feeds": len(feeds())}
+    per_update = {**conditions, "facts per update": round(facts / (rounds * BATCH), 2)}
+    return [
+        Figure("cases: update", BATCH / median(updates), "updates/s", 1_000_000, per_update),
+        Figure("cases: insert", BATCH / median(inserts), "cases/s", None, conditions),
+        Figure("cases: memory", held, "B/case", None, {"cases": count, "steps": len(STEPS), "id bytes": 11}),
+        Figure("cases: a tick without a due time", tick * 1e3, "ms", None, {"cases": count}),
+        Figure("cases: telling the notable ones", told_in * 1e3, "ms", None, {"cases": count}),
     ]
-    begun = time.perf_counter()
-    for batch in batches:
-        table.update([batch])
-    insert = (time.perf_counter() - begun) / count * 1e6
-    updates = 200
-    work = []
-    for index in range(updates):
-        cases = rng.integers(0, count, BATCH).astype(np.uint64)
-        parts = np.split(cases, 4)
-        work.append(
-            [
-                events(name, part, 2_000_000 + index, strings)
-                for name, part in zip(STEPS[1:5], parts, strict=True)
-            ]
-        )
-    begun = time.perf_counter()
-    facts = sum(rows.n for batch in work for _, rows in table.update(batch))
-    update = (time.perf_counter() - begun) / (updates * BATCH) * 1e6
-    begun = time.perf_counter()
-    table.advance(50_000_000)
-    tick = (time.perf_counter() - begun) * 1e3
-    figures = {
-        "cases": count,
-        "feeds": len(feeds()),
-        "bytes_per_case": round(table.nbytes / count, 1),
-        "insert_us": round(insert, 2),
-        "update_us": round(update, 2),
-        "facts_per_update": round(facts / (updates * BATCH), 2),
-        "tick_ms": round(tick, 2),
-    }
-    for name, figure in figures.items():
-        print(f"{name:>18} {figure}")
-    out = Path("bench/out")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "cases.json").write_text(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    report(run())

@@ -484,7 +484,7 @@ class CaseTable:
         self, told: Told, cases: Cases, at: NDArray[np.intp], keys: Hashes, identity: Hashes
     ) -> Columns:
         numbers, codes, flags = {"time": told.time}, {}, {}
-        if told.number is not None:
+        if told.number is not None and told.values is not None:
             numbers[told.number] = told.values
         for name, capture in self.layout.attributes.items():
             if capture.type is FieldType.STRING:

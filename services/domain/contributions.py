@@ -172,7 +172,7 @@ class Told(NamedTuple):
     time: Numbers
     weight: Numbers
     number: str | None
-    values: Numbers
+    values: Numbers | None
 
 
 def differences(
@@ -183,32 +183,38 @@ def differences(
     ``lines`` are those of ``stories``, in order. ``restate`` marks rows of which everything is told anew, because
     what they carry along has changed.
     """
-    times, numbers = _stack(lines)
+    times = np.concatenate([time for time, _ in lines]).reshape(len(lines), -1)
     n = times.shape[1] // 2
     changed = times[:, :n] != times[:, n:]
-    changed |= numbers[:, :n] != numbers[:, n:]
+    for index, (_, number) in enumerate(lines):
+        if number is not None:
+            changed[index] |= number[:n] != number[n:]
     if restate is not None:
         changed |= restate
-    tell = np.concatenate([changed, changed], axis=1)
-    tell &= times != NEVER
+    tell = times != NEVER
+    tell[:, :n] &= changed
+    tell[:, n:] &= changed
     flat = np.flatnonzero(tell)
     line, at = np.divmod(flat, 2 * n)
     signs = np.array([sign for told in stories for sign in told.signs], np.int64)[line]
     weight = np.where(at < n, -signs, signs)
-    time, values = times.ravel()[flat], numbers.ravel()[flat]
-    first = np.cumsum([0, *(len(told.signs) for told in stories)])
-    cuts = [int(cut) for cut in np.searchsorted(line, first)]
+    time = times.ravel()[flat]
+    first = np.cumsum([0, *(len(told.signs) for told in stories)]).tolist()
+    cuts = np.searchsorted(line, first).tolist()
     return [
-        Told(told.feed, at[low:high], time[low:high], weight[low:high], told.number, values[low:high])
-        for told, low, high in zip(stories, cuts, cuts[1:], strict=False)
+        Told(
+            told.feed,
+            at[low:high],
+            time[low:high],
+            weight[low:high],
+            told.number,
+            _values(lines[own], at[low:high]),
+        )
+        for told, own, low, high in zip(stories, first, cuts, cuts[1:], strict=False)
         if high > low
     ]
 
 
-def _stack(lines: Sequence[Line]) -> tuple[Numbers, Numbers]:
-    times = np.stack([time for time, _ in lines])
-    numbers = np.zeros_like(times)
-    for index, (time, number) in enumerate(lines):
-        if number is not None:
-            np.copyto(numbers[index], number, where=time != NEVER)
-    return times, numbers
+def _values(line: Line, at: NDArray[np.intp]) -> Numbers | None:
+    """The number of a feed, which then has but one line."""
+    return None if line[1] is None else line[1][at]

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from services.catalogue.words import DURATION_PATTERN, PERCENT, TIME_UNITS, parse_duration, title_of
+from services.catalogue.words import DURATION_PATTERN, PERCENT, parse_duration, title_of
 from services.domain import catalogue as domain
 from services.domain.catalogue import Agg, Direction, FieldType, KpiType, WindowKind
 
@@ -475,15 +475,6 @@ def counts(spec: Any) -> bool:
     return isinstance(spec, LevelSpec) or agg in {Agg.COUNT, Agg.DISTINCT}
 
 
-def in_time(spec: Any) -> bool:
-    """Whether what is computed comes in milliseconds."""
-    if counts(spec):
-        return False
-    if isinstance(spec, SimpleSpec | CumulativeSpec):
-        return spec.measure.due is not None and spec.measure.field == "lateness"
-    return isinstance(spec, DurationSpec)
-
-
 def default_unit(spec: Any) -> str:
     """The unit that follows from the KPI alone; a field's unit is the linter's to find."""
     if isinstance(spec, RatioSpec | ConversionSpec):
@@ -492,10 +483,8 @@ def default_unit(spec: Any) -> str:
 
 
 def default_scale(spec: Any, unit: str) -> float:
-    """100 for shares in percent; from milliseconds to ``unit`` for durations; else 1."""
-    if isinstance(spec, RatioSpec | ConversionSpec) and unit in PERCENT:
-        return 100.0
-    return 1 / TIME_UNITS[unit] if in_time(spec) and unit in TIME_UNITS else 1.0
+    """100 for shares in percent, else 1; times are converted to their unit before."""
+    return 100.0 if isinstance(spec, RatioSpec | ConversionSpec) and unit in PERCENT else 1.0
 
 
 def default_grain(window: domain.Window) -> str:

@@ -9,10 +9,11 @@ from services.catalogue.known import NUMBERS, Known, one_of, repeated
 from services.catalogue.lint_facts import check_dimension
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
-from services.catalogue.words import NAME, PERCENT, TIME_UNITS
+from services.catalogue.words import NAME, PERCENT
 from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, WindowKind
 from services.domain.filters import a
 from services.domain.formulas import FormulaError, parse_formula
+from services.domain.units import TIME_UNITS
 
 SPEC: Path_ = ("spec",)
 _FORMULA_WORDS = frozenset({"min", "max", "abs"})

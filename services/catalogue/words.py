@@ -8,12 +8,6 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 DURATION_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
 
-TIME_UNITS = {
-    "ms": 1, "milliseconds": 1, "s": 1000, "sec": 1000, "seconds": 1000, "min": 60_000, "minutes": 60_000,
-    "h": 3_600_000, "hours": 3_600_000, "d": 86_400_000, "days": 86_400_000, "weeks": 7 * 86_400_000,
-}  # fmt: skip
-"""Units of time in ms: what a duration may be shown in."""
-
 PERCENT = frozenset({"percent", "%"})
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")

@@ -196,8 +196,8 @@ class Kpi:
     * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``; or ``numerator``
       (in) and ``denominator`` (out) as measures.
 
-    Whatever the type, the number shown is ``scale`` times what was computed: 100 makes a ratio percent, 1/60000 turns
-    a duration (or a lateness), which comes in ms, into minutes.
+    Whatever the type, the number shown is ``scale`` times what was computed (100 makes a ratio percent). Times are
+    computed in ms and shown in ``unit``, where that is a unit of time.
 
     ``grain`` is the length of the slots that history keeps: 1m, 5m, 15m, 1h, 1d, 1w or 1mo, cut in the window's
     time zone.

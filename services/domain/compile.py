@@ -40,6 +40,7 @@ from services.domain.program import (
     StepFeed,
     WaitingFeed,
 )
+from services.domain.units import unit_ms
 from services.domain.windows import LONG_GRAINS, PERIODS, SHORT_GRAINS, pane_length, reach
 
 CompileFilter = Callable[[str, Mapping[str, Field]], Filter]
@@ -249,10 +250,9 @@ def _parts(catalogue: Catalogue, kpi: Kpi) -> dict[str, _Part]:
             return {"value": _Part(both, agg, None if agg is Agg.COUNT else "duration", own)}
         case KpiType.LEVEL if kpi.of is not None:
             return {"value": _Part(_level_feed(kpi), Agg.COUNT, None, own)}
-    first, second = _named(catalogue, kpi.numerator, own), _named(catalogue, kpi.denominator, own)
-    if kpi.type is KpiType.LEVEL:
-        return {"plus": first, "minus": second}
-    return {"numerator": first, "denominator": second}
+    roles = ("plus", "minus") if kpi.type is KpiType.LEVEL else ("numerator", "denominator")
+    parts = [_named(catalogue, part, own) for part in (kpi.numerator, kpi.denominator)]
+    return dict(zip(roles, parts, strict=True))
 
 
 def _level_feed(kpi: Kpi) -> Feed:
@@ -349,6 +349,7 @@ def _version(kpi: Kpi, parts: Mapping[str, str], percentiles: Mapping[str, float
             kpi.grain,
             kpi.dimensions,
             kpi.scale,
+            unit_ms(kpi.unit),
             kpi.expr,
             inputs,
         ]

@@ -293,9 +293,8 @@ class DerivedTable:
                 budget -= len(keys)
                 for key in keys:
                     del dirty[key]
-                found = derive(
-                    self._formula, {name: _known(one, dimensions, keys) for name, one in self._inputs.items()}
-                )
+                inputs = {name: _known(one, dimensions, keys) for name, one in self._inputs.items()}
+                found = derive(self._formula, inputs, self.kpi.scale)
                 told = self.told[dimensions]
                 said += speak(self.kpi, told, keys, found, span=span, now=self._now, stale=self._stale)
         return said

@@ -16,23 +16,13 @@ from numpy.typing import NDArray
 from services.domain.aggregates import Aggregates, values
 from services.domain.catalogue import Agg, Kpi, KpiType
 from services.domain.formulas import Formula, parse_formula
-from services.domain.program import Cube, KpiProgram, Measure, Program
+from services.domain.program import Cube, EventFeed, KpiProgram, Measure, Program
 from services.domain.rows import Numbers
+from services.domain.units import unit_ms
 
 Floats = NDArray[np.float64]
 Parts = Mapping[str, Aggregates]
 
-_UNITS_MS = {
-    "s": 1_000,
-    "sec": 1_000,
-    "second": 1_000,
-    "min": 60_000,
-    "minute": 60_000,
-    "h": 3_600_000,
-    "hour": 3_600_000,
-    "d": 86_400_000,
-    "day": 86_400_000,
-}
 _MS_FIELDS = frozenset({"duration", "lateness"})
 
 
@@ -86,10 +76,10 @@ class Reading:
     def read(self, aggregates: Parts) -> Values:
         """Value and samples per scope; every role of ``parts`` must be given, all of one size."""
         if self.formula is None:
-            return _READERS[self.kpi.type](self, aggregates)
-        return derive(
-            self.formula, {name: one.read(_under(name, aggregates)) for name, one in self.inputs.items()}
-        )
+            found = _READERS[self.kpi.type](self, aggregates)
+            return Values(found.values * self.kpi.scale, found.samples)
+        inputs = {name: one.read(_under(name, aggregates)) for name, one in self.inputs.items()}
+        return derive(self.formula, inputs, self.kpi.scale)
 
 
 def reading(program: Program, name: str) -> Reading:
@@ -104,8 +94,8 @@ def reading(program: Program, name: str) -> Reading:
     return Reading(kpi_program, tuple(found), {})
 
 
-def derive(formula: Formula, inputs: Mapping[str, Values]) -> Values:
-    """A derived KPI from its inputs, scope by scope; a division by zero has no value."""
+def derive(formula: Formula, inputs: Mapping[str, Values], scale: float) -> Values:
+    """A derived KPI from its inputs, scope by scope, times ``scale``; a division by zero has no value."""
     columns = {
         name: [None if np.isnan(v) else v for v in one.values.tolist()] for name, one in inputs.items()
     }
@@ -114,7 +104,7 @@ def derive(formula: Formula, inputs: Mapping[str, Values]) -> Values:
         _evaluate(formula, dict(zip(columns, row, strict=True)))
         for row in zip(*columns.values(), strict=True)
     ]
-    return Values(np.array(found, np.float64), samples)
+    return Values(np.array(found, np.float64) * scale, samples)
 
 
 def _evaluate(formula: Formula, row: Mapping[str, float | None]) -> float:
@@ -135,7 +125,8 @@ def _nested(name: str, part: Part) -> Part:
 
 
 def _part(program: KpiProgram, role: str, cube: Cube, measure: Measure) -> Part:
-    timed = measure.field in _MS_FIELDS and measure.agg not in (Agg.COUNT, Agg.DISTINCT)
+    of_cases = not isinstance(measure.feed, EventFeed)
+    timed = of_cases and measure.field in _MS_FIELDS and measure.agg not in (Agg.COUNT, Agg.DISTINCT)
     unit = unit_ms(program.kpi.unit) if timed else 1
     level = program.kpi.type is KpiType.LEVEL
     return Part(
@@ -148,11 +139,6 @@ def _part(program: KpiProgram, role: str, cube: Cube, measure: Measure) -> Part:
         float(unit),
         level,
     )
-
-
-def unit_ms(unit: str) -> int:
-    """How many milliseconds a unit of time has; 1 where it is none."""
-    return _UNITS_MS.get(unit) or _UNITS_MS.get(unit.removesuffix("s")) or 1
 
 
 def _single(reading: Reading, aggregates: Parts) -> Values:
@@ -169,7 +155,7 @@ def _ratio(reading: Reading, aggregates: Parts) -> Values:
     value = np.full(over.size, np.nan)
     np.divide(by_role["numerator"].values(above), over, out=value, where=over != 0)
     samples = np.where(below.samples > 0, below.samples, np.maximum(above.samples, 0))
-    return Values(value * reading.kpi.scale, samples)
+    return Values(value, samples)
 
 
 def _level(reading: Reading, aggregates: Parts) -> Values:

@@ -175,3 +175,45 @@ def test_no_tests_and_a_wrong_catalogue_are_errors(tmp_path: Path) -> None:
     (tmp_path / "kpis.yaml").write_text(ORDERS)
     with pytest.raises(CatalogueError, match=r"there is no event type 'order\.placed'"):
         run_tests(tmp_path)
+
+
+def test_numbers_are_shown_in_their_unit_and_scale(tmp_path: Path) -> None:
+    """Times come out in the KPI's unit, whatever the agg; scale multiplies any number."""
+    found = outcomes(
+        tmp_path,
+        """\
+tests:
+  - name: units
+    events:
+      - {at: 0m, type: order.placed, data: {order_id: A1, amount: "2500", promised_at: 1h}}
+      - {at: 90m, type: order.delivered, data: {order_id: A1}}
+    expect:
+      - {at: 2h, kpi: hours, value: 1.5}
+      - {at: 2h, kpi: late, value: 30}
+      - {at: 2h, kpi: thousands, value: 2.5}
+      - {at: 2h, kpi: taken, value: 1}
+      - {at: 2h, kpi: twice, value: 3}
+""",
+        kpi(
+            "type: duration\nprocess: order\nfrom: placed\nto: delivered\nunit: h",
+            "hours",
+            window="{rolling: 6h}",
+        ),
+        kpi(
+            "type: simple\nmeasure: {agg: avg, process: order, due: promised, field: lateness}\nunit: min",
+            "late",
+            window="{rolling: 6h}",
+        ),
+        kpi(
+            "type: simple\nmeasure: {agg: sum, event: order.placed, field: amount}\nunit: kEUR\nscale: 0.001",
+            "thousands",
+            window="{rolling: 6h}",
+        ),
+        kpi(
+            "type: duration\nprocess: order\nfrom: placed\nto: delivered\nagg: count\nunit: orders",
+            "taken",
+            window="{rolling: 6h}",
+        ),
+        kpi("type: derived\nexpr: hours\nscale: 2\nunit: half-hours", "twice", window="{rolling: 6h}"),
+    )
+    assert found == [("units", ())]

@@ -90,8 +90,8 @@ def test_defaults_follow_from_what_is_said(tmp_path: Path) -> None:
         "5m",
     )
     assert (found["share"].scale, found["share"].grain) == (100.0, "1h")
-    assert (found["time"].scale, found["time"].grain, found["time"].agg) == (1 / 3_600_000, "1d", Agg.AVG)
-    assert (found["late"].scale, found["late"].grain) == (1 / 60_000, "1h")
+    assert (found["time"].scale, found["time"].grain, found["time"].agg) == (1.0, "1d", Agg.AVG)
+    assert (found["late"].scale, found["late"].grain) == (1.0, "1h")
     assert (found["open"].window.kind, found["open"].unit, found["open"].scale) == (
         WindowKind.ALL_TIME,
         "count",

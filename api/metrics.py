@@ -7,7 +7,6 @@ scopes come first, and what does not fit is counted in ``sightline_metric_series
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from api.broadcast import Broadcaster
 from api.dependencies import Dependencies, Deps, Part, Reader
 from api.health import all_parts
 from api.present import LIVE
+from services.catalogue.words import metric_name
 from services.domain.catalogue import Catalogue, Kpi
 from services.domain.facts import KpiValue, Status
 from services.errors import NotFound
@@ -149,10 +149,8 @@ def kpi_families(catalogue: Catalogue, view: RunView) -> tuple[list[Metric], dic
 
 
 def family_name(kpi: Kpi) -> str:
-    """``sightline_kpi_<name>_<unit>`` in the letters that Prometheus takes; no unit twice."""
-    name, unit = (re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") for text in (kpi.name, kpi.unit))
-    tail = "" if not unit or name == unit or name.endswith(f"_{unit}") else f"_{unit}"
-    return f"sightline_kpi_{name}{tail}"
+    """``sightline_kpi_<name>_<unit>``; the catalogue's lint sees to it that no two KPIs share one."""
+    return metric_name(kpi.name, kpi.unit)
 
 
 def _statuses(catalogue: Catalogue, view: RunView, now: int) -> Figures:

@@ -12,7 +12,7 @@ from services.catalogue.lint_kpis import check_kpi, measured_field
 from services.catalogue.problems import Problem
 from services.catalogue.read import Document
 from services.catalogue.shape import is_foreign, read_shape
-from services.catalogue.words import metric_name
+from services.catalogue.words import TAKEN_METRICS, metric_name
 from services.domain.catalogue import Catalogue, EventType, Kpi, Process
 from services.domain.filters import Evaluator, FilterCompiler
 
@@ -103,6 +103,9 @@ def _colliding_metrics(shaped: Sequence[_Shaped], known: Known) -> Iterator[Prob
         if isinstance(one.model, KpiDocument):
             kpi = known.catalogue.kpis[one.model.metadata.name]
             metric = metric_name(kpi.name, kpi.unit)
+            if metric in TAKEN_METRICS:
+                message = f"its metric would be {metric}, which tells of all KPIs"
+                yield one.document.problem(("metadata", "name"), message, "rename it")
             if owners.setdefault(metric, kpi.name) != kpi.name:
                 message = f"its metric {metric} is that of {owners[metric]!r}, too"
                 yield one.document.problem(("metadata", "name"), message, "rename one of the two")

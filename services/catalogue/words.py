@@ -31,13 +31,18 @@ def title_of(name: str) -> str:
     return name.replace("_", " ").replace(".", " ").capitalize()
 
 
-_METRIC_UNITS = {
+_SPELLED = {
     "%": "percent", "ms": "milliseconds", "s": "seconds", "sec": "seconds", "min": "minutes", "h": "hours", "d": "days",
 }  # fmt: skip
 
+TAKEN_METRICS = frozenset({"sightline_kpi_status", "sightline_kpi_age_seconds"})
+"""What ``/metrics`` tells of all KPIs."""
+
 
 def metric_name(kpi: str, unit: str) -> str:
-    """What Prometheus calls a KPI: its name and its unit, ``sightline_kpi_revenue_eur``."""
-    suffix = _METRIC_UNITS.get(unit, re.sub(r"[^a-z0-9]+", "_", unit.lower()).strip("_"))
-    name = f"sightline_kpi_{kpi}"
-    return name if not suffix or name.endswith(f"_{suffix}") else f"{name}_{suffix}"
+    """What Prometheus calls a KPI: its name and its unit, spelled out, once: ``sightline_kpi_revenue_eur``."""
+    name, tail = (
+        re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") for text in (kpi, _SPELLED.get(unit, unit))
+    )
+    said = not tail or name == tail or name.endswith(f"_{tail}")
+    return f"sightline_kpi_{name}" if said else f"sightline_kpi_{name}_{tail}"

@@ -81,7 +81,7 @@ async def test_the_system_tells_of_itself(world: World) -> None:
 def test_names_follow_prometheus() -> None:
     """Letters, digits and underscores; the unit at the end, and not twice."""
     assert family_name(ORDERS) == "sightline_kpi_orders"
-    assert family_name(replace(ORDERS, name="lead-time", unit="h")) == "sightline_kpi_lead_time_h"
+    assert family_name(replace(ORDERS, name="lead-time", unit="h")) == "sightline_kpi_lead_time_hours"
     assert family_name(replace(ORDERS, name="cost", unit="EUR/kg")) == "sightline_kpi_cost_eur_kg"
     assert family_name(replace(ORDERS, name="open_orders")) == "sightline_kpi_open_orders"
 

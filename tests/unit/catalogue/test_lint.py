@@ -676,6 +676,14 @@ def test_each_problem_of_an_event_type_is_named(right: str, wrong: str, problems
     assert lint(events=EVENTS.replace(right, wrong, 1)) == problems
 
 
+def test_a_metric_of_all_kpis_is_no_name_for_one() -> None:
+    """``/metrics`` has names of its own."""
+    text = kpi(M + "{agg: count, event: order.placed}\nunit: status", name="status")
+    assert lint(text) == [
+        "k.yaml:3: status: metadata.name: its metric would be sightline_kpi_status, which tells of all KPIs (rename it)"
+    ]
+
+
 def test_a_broken_document_does_not_make_its_readers_wrong() -> None:
     """What refers to a document without a usable shape is not reported as well."""
     assert lint(events=EVENTS.replace("fields:\n    order_id", "feelds:\n    order_id", 1)) == [

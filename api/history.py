@@ -32,6 +32,9 @@ LENGTHS = {
     "1mo": 31 * DAY,
 }
 
+EARLIEST, LATEST = -2_208_988_800_000, 7_258_118_400_000
+"""The years 1900 to 2200: calendars are drawn for these."""
+
 _INSTANT = "epoch milliseconds or RFC 3339"
 
 
@@ -72,21 +75,26 @@ async def get_kpi_history(
 
 def instant(field: str, text: str) -> int:
     """Epoch milliseconds from epoch milliseconds or RFC 3339; raises ``InvalidInput``."""
-    if text.removeprefix("-").isdecimal():
-        return int(text)
-    try:
-        # A "+" that was not escaped in a query arrives as a space.
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    found = _instant(text)
+    if found is None or not EARLIEST <= found <= LATEST:
         raise InvalidInput(
             f"{field} is not an instant: {text!r}",
             field=field,
             value=text,
             remedy="write epoch milliseconds, or a date and time with its zone: 2026-03-01T00:00:00Z",
         )
-    return round(moment.timestamp() * 1000)
+    return found
+
+
+def _instant(text: str) -> int | None:
+    if text.removeprefix("-").isdecimal():
+        return int(text) if len(text) < 20 else None  # longer ones are no time at all
+    try:
+        # A "+" that was not escaped in a query arrives as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else round(moment.timestamp() * 1000)
 
 
 def _scope(kpi: Kpi, scope: dict[str, str]) -> dict[str, str]:

@@ -104,6 +104,39 @@ async def test_the_guide_names_every_operation(world: World) -> None:
     assert told == {name: re.sub(r"{(case|letter|key)_id}", "{id}", where) for name, where in made.items()}
 
 
+ODD = [
+    "",
+    "%00",
+    "-1",
+    "9" * 30,
+    "null",
+    "'%22%5B",
+    "%E2%80%AE",
+    "a:b",
+    "x" * 3_000,
+    "%FF",
+    "2026-13-01T00:00:00Z",
+    "../..",
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
+async def test_no_operation_fails_whatever_it_is_asked(world: World, odd: str) -> None:
+    """Answers or problems, never a fault: every GET of the document with odd values in every place."""
+    document = (await world.client.get("/api/v1/openapi.json")).json()
+    for path, operations in document["paths"].items():
+        if "get" not in operations or path == "/api/v1/stream":
+            continue
+        named = [each["name"] for each in operations["get"].get("parameters", []) if each["in"] == "query"]
+        place = re.sub(r"{[^}]+}", odd or "x", path)
+        for query in ["", *(f"{name}={odd}" for name in named)]:
+            for target in (f"{place}?{query}", f"{re.sub('{name}', 'orders', path)}?{query}"):
+                response = await world.client.get(target)
+                assert response.status_code < 500 or path == "/readyz", target
+                if response.status_code >= 400 and path != "/readyz":
+                    assert response.headers["content-type"] == "application/problem+json", target
+
+
 def test_a_port_in_use_is_a_clear_message() -> None:
     """And so is an address of another machine."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Conflict, match="in use") as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection as SyncConnection
 
-from services.adapters.database import Database, migrations
+from services.adapters.database import Database, cursors, migrations
 from services.adapters.database.tables import metadata
 from services.domain.facts import (
     CaseFact,
@@ -309,6 +310,17 @@ async def test_the_migrations_make_the_tables_that_the_code_uses(database: Datab
         assert await connection.run_sync(made) == declared
     script = ScriptDirectory(str(Path(migrations.__file__).parent))
     assert script.get_heads() == [migrations.HEAD]
+
+
+async def test_what_a_database_cannot_hold_is_not_found_in_it(database: Database) -> None:
+    """NUL, and numbers beyond 64 bits in a forged cursor: somebody's mistake, never a fault."""
+    for odd in ("\0", "x" * 10_000, "'; --"):
+        with suppress(InvalidInput):
+            assert await database.cases.get("default", "live", "order", odd) is None
+            assert await database.history.windows("default", odd, "orders", scope={odd: odd}) == []
+    for key in ((2**70, "", ""), (1, "\0", "")):
+        with pytest.raises(InvalidInput):
+            await database.cases.find("default", "live", CaseQuery(), limit=1, cursor=cursors.encode(key))
 
 
 async def test_a_database_that_is_not_there_is_unavailable() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.errors import InvalidInput, Unavailable
@@ -68,12 +68,14 @@ class Connection:
 
 
 class _told:  # noqa: N801  # reads as a verb: `with _told():`
-    """Tells an unreachable database as ``Unavailable``."""
+    """Tells an unreachable database as ``Unavailable``, and what it cannot hold (a NUL) as ``InvalidInput``."""
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, DataError):
+            raise InvalidInput(f"the database cannot look for this: {error.orig}") from error
         if isinstance(error, OperationalError | InterfaceError) or (
             isinstance(error, DBAPIError) and error.connection_invalidated
         ):

@@ -21,8 +21,17 @@ def decode(cursor: str, kinds: Sequence[type]) -> list[str | int]:
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, binascii.Error):
         key = None
-    if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
+    if (
+        not isinstance(key, list)
+        or [type(part) for part in key] != list(kinds)
+        or not all(map(_storable, key))
+    ):
         raise InvalidInput(
             "no list gave this cursor", field="cursor", value=cursor, remedy="start without a cursor"
         )
     return key
+
+
+def _storable(part: str | int) -> bool:
+    """Both databases have 64-bit integers, and PostgreSQL's text has no NUL."""
+    return -(2**63) <= part < 2**63 if isinstance(part, int) else "\0" not in part

@@ -53,11 +53,19 @@ class Dictionary:
         """Where codes are interned."""
         return self._interner.strings
 
-    def text(self, code: int) -> bytes:
-        """The string of a code, as UTF-8."""
-        at = int(np.searchsorted(self.starts, code, "right")) - 1
-        frame, own = self._frames[at], code - int(self.starts[at])
-        return frame.text[frame.offsets[own] : frame.offsets[own + 1]].tobytes()
+    def texts(self, codes: Codes) -> list[bytes]:
+        """The strings of codes, as UTF-8; empty where absent."""
+        found = [b""] * codes.size
+        frames = np.searchsorted(self.starts, codes, "right") - 1
+        for number in np.unique(frames[codes >= 0]).tolist():
+            frame = self._frames[number]
+            text = frame.text.tobytes()
+            at = np.flatnonzero((frames == number) & (codes >= 0))
+            own = codes[at] - int(self.starts[number])
+            lows, highs = frame.offsets[own].tolist(), frame.offsets[own + 1].tolist()
+            for place, low, high in zip(at.tolist(), lows, highs, strict=True):
+                found[place] = text[low:high]
+        return found
 
     def intern(self, codes: Codes) -> Codes:
         """Codes of the same texts in ``strings``."""
@@ -67,8 +75,9 @@ class Dictionary:
         found = self._codes[codes]
         unknown = np.flatnonzero((found < 0) & (codes >= 0))
         if unknown.size:
-            for code in dict.fromkeys(codes[unknown].tolist()):
-                self._codes[code] = self.strings.code(self.text(code).decode())
+            new = np.unique(codes[unknown], return_index=True)[1]
+            fresh = codes[unknown][np.sort(new)]  # in the order in which they came
+            self._codes[fresh] = [self.strings.code(text.decode()) for text in self.texts(fresh)]
             found = self._codes[codes]
         return found
 
@@ -140,8 +149,7 @@ class BlockRows:
 
     def texts(self, name: str, at: NDArray[np.intp]) -> list[bytes]:
         """The strings of field ``name`` ("": the case's id) at rows ``at``, as UTF-8; empty where absent."""
-        codes = self.dictionary_codes(name)[at]
-        return [b"" if code < 0 else self.dictionary.text(code) for code in codes.tolist()]
+        return self.dictionary.texts(self.dictionary_codes(name)[at])
 
     def dictionary_codes(self, name: str) -> Codes:
         """Codes of a string field ("": the case's id) in the batch's dictionary."""

@@ -68,7 +68,7 @@ class Processing(BaseModel):
     )
     snapshot_bytes: int = Field(128 << 20, description="… or after so many bytes of input")
     instance: str = Field(
-        "", description="name of this worker in its group, kept over restarts; default: the host's"
+        "", description="name of this worker in its group, kept over restarts; default: host and a number"
     )
 
 

@@ -7,7 +7,6 @@ values are not used, and what is raw stays raw: keys and values are bytes.
 from __future__ import annotations
 
 import logging
-import socket
 from typing import Any, cast
 
 import faust
@@ -32,10 +31,10 @@ class ProcessorApp(faust.App):
         """None are needed: tables live in memory and in the log."""
 
 
-def create_app(settings: Settings, topics: Topics, log: Log) -> ProcessorApp:
-    """An app for the broker that ``settings`` name; ``log`` is the same broker through the port.
+def create_app(settings: Settings, topics: Topics, log: Log, instance: str) -> ProcessorApp:
+    """An app for the broker that ``settings`` name.
 
-    Raises ``InvalidInput`` for an unknown scheme and ``Unavailable`` where a part that Kafka needs is
+    ``log`` is the same broker through the port, ``instance`` the worker's name in its group. Raises ``InvalidInput`` for an unknown scheme and ``Unavailable`` where a part that Kafka needs is
     missing.
     """
     for name in _QUIET:
@@ -44,7 +43,7 @@ def create_app(settings: Settings, topics: Topics, log: Log) -> ProcessorApp:
     if scheme == "embedded":
         return _on_embedded(settings, topics, log)
     if scheme == "kafka":
-        return _on_kafka(settings, topics)
+        return _on_kafka(settings, topics, instance)
     raise InvalidInput(
         f"unknown broker {settings.broker.url!r}",
         field="broker.url",
@@ -70,17 +69,16 @@ def _on_embedded(settings: Settings, topics: Topics, log: Log) -> ProcessorApp:
     return app
 
 
-def _on_kafka(settings: Settings, topics: Topics) -> ProcessorApp:
+def _on_kafka(settings: Settings, topics: Topics, instance: str) -> ProcessorApp:
     _require_compiled()
     from stream_processors.transports import kafka  # noqa: PLC0415  # aiokafka is not needed on the embedded log
 
     hosts = settings.broker.url.removeprefix("kafka://").split(",")
     urls = [URL(f"kafka://{host}") for host in hosts]
-    instance = settings.processing.instance or socket.gethostname()
     app = ProcessorApp(
         topics.prefix,
         broker=urls,
-        consumer_group_instance_id=f"{topics.prefix}-{instance}",
+        consumer_group_instance_id=instance,
         **_options(settings),
     )
     app.transport = app.producer_transport = kafka.Transport(urls, app)
@@ -108,6 +106,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "stream_wait_empty": False,
         "stream_buffer_maxsize": 32,
         "producer_acks": -1,
+        # A send that is not acknowledged by then ends the process.
+        "producer_request_timeout": 30.0,
         "producer_linger": settings.processing.linger_ms / 1000,
         "producer_max_batch_size": 256 << 10,
         "producer_max_request_size": 1 << 20,

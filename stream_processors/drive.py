@@ -21,6 +21,7 @@ from faust.types import TP, AppT, StreamT
 from services import records
 from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
 from services.domain.state import Emission, State
+from services.errors import Unavailable
 from services.ports import Log
 from services.settings import Processing
 from services.topics import Topics
@@ -36,10 +37,11 @@ _log = logging.getLogger(__name__)
 _SLICE = 0.015
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
-_FLUSH_SHARE = 10
+_FLUSH_SHARE = 3
 _CHUNKS_UNDER_WAY = 8
 _LONGEST_SEEK_WAIT = 8.0
 _SLOWEST_SNAPSHOT = 6
+_WATCH_EVERY, _KICK_AFTER, _FAIL_AFTER = 10.0, 30.0, 120.0
 
 
 class Driver:
@@ -83,6 +85,7 @@ class Driver:
         self._lock = asyncio.Lock()
         self._turns = itertools.count()
         self._snapshotting: asyncio.Task[None] | None = None
+        self._watch_due = 0.0
 
     # What Faust calls.
 
@@ -126,7 +129,8 @@ class Driver:
             partition = self._partitions.get(number) or Partition(number, self._factory(number))
             found = self._table.store.take(number)
             partition.restore(found, choose(found), lambda n=number: self._factory(n))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            partition.snapshot_at = partition.snapshot_at or monotonic()
+            partition.watched_from = monotonic()
+            partition.snapshot_at = partition.snapshot_at or partition.watched_from
             self._partitions[number] = partition
             await asyncio.sleep(0)
         self._forget_queues()
@@ -145,6 +149,7 @@ class Driver:
             async with self._lock:
                 progressed = not self.recovering and await self._fold_round()
                 await self._flush_round()
+                await self._watch()
                 await self._heal()
                 await self._maybe_snapshot()
             if not progressed:
@@ -168,7 +173,13 @@ class Driver:
     def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
         size = sum(len(value) for _, value in batch)
         started = monotonic()
-        partition.fold(batch, started)
+        try:
+            partition.fold(batch, started)
+        except Exception as error:
+            error.add_note(
+                f"{self.topic}, partition {partition.number}, offsets {batch[0][0]} to {batch[-1][0]}"
+            )
+            raise
         took = max(monotonic() - started, 1e-6)
         if took > _SLICE or size * 2 > self._budget:
             wanted = int(self._budget * min(2.0, _SLICE / took))
@@ -182,13 +193,15 @@ class Driver:
                 await self._flush(partition)
 
     async def _flush(self, partition: Partition) -> None:
-        """Send what has changed. The next time comes so much later that emitting costs a tenth at most."""
+        """Send what has changed; the next time comes so much later that all emitting costs a third at most."""
         if not partition.dirty:
             return
         started = monotonic()
         emissions = self._emit(partition)
         spent = monotonic() - started
-        partition.flush_due = started + max(self._cadence.flush_ms / 1000, _FLUSH_SHARE * spent)
+        partition.flush_due = started + max(
+            self._cadence.flush_ms / 1000, _FLUSH_SHARE * spent * len(self._partitions)
+        )
         await self._send(emissions)
 
     def _emit(self, partition: Partition) -> list[Emission]:
@@ -200,6 +213,23 @@ class Driver:
     async def _send(self, emissions: list[Emission]) -> None:
         for emission in emissions:
             await self._sender.send(self._names[emission.topic], emission.partition, _payload(emission.value))
+
+    async def _watch(self) -> None:
+        """Look at the log by another client: a consumer can stall and say nothing. First a seek, then the end."""
+        now = monotonic()
+        if self.recovering or now < self._watch_due:
+            return
+        self._watch_due = now + _WATCH_EVERY
+        for number, (_, end) in (await self._source.ends(self.topic)).items():
+            if (partition := self._partitions.get(number)) is None:
+                continue
+            partition.end = end
+            partition.gap |= partition.stalled(now) > _KICK_AFTER
+            if partition.stalled(now) > _FAIL_AFTER:
+                raise Unavailable(
+                    f"{self.topic}, partition {number}: nothing has come for {_FAIL_AFTER:.0f} s, "
+                    f"though the log goes from {partition.expected} to {end}"
+                )
 
     async def _heal(self) -> None:
         """Seek back to what is missing, rarer each time; where the log has it no longer, say so."""
@@ -324,7 +354,8 @@ class Driver:
 
     def _health(self, partition: Partition, now: float) -> PartitionHealth:
         applied = partition.state.applied
-        end = self._consumer.highwater(TP(self.topic, partition.number)) or applied + 1
+        seen = self._consumer.highwater(TP(self.topic, partition.number)) or 0
+        end = max(seen, partition.end, applied + 1)
         return PartitionHealth(
             processor=self.name,
             partition=partition.number,

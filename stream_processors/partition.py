@@ -51,6 +51,8 @@ class Partition:
     everything: bool = True
     flush_due: float = 0.0
     progress_at: float | None = None
+    watched_from: float = 0.0
+    end: int = 0
     folded: int = 0
     records: int = 0
     replayed: int = 0
@@ -102,8 +104,13 @@ class Partition:
         self.state.fold(batch)
         self.folded += sum(len(value) for _, value in batch)
         self.records += len(batch)
-        self.progress_at = now
+        self.progress_at = self.watched_from = now
         self.dirty = True
+
+    def stalled(self, now: float) -> float:
+        """For how long (s) records have waited in the log, none having come; 0 when all is as it should be."""
+        waits = self.end > self.expected and not self.queue and self.lost is None
+        return now - self.watched_from if waits else 0.0
 
     def forget_queue(self) -> None:
         """Drop what waits; the log delivers it again from ``expected`` on."""

@@ -19,6 +19,7 @@ from stream_processors import judge, observe
 from stream_processors.app import ProcessorApp, buffers, create_app, create_table
 from stream_processors.drive import Driver
 from stream_processors.health import ProcessorHealth
+from stream_processors.instance import Instance
 from stream_processors.sending import Sender
 from stream_processors.transports.seeking import SeekingConsumer
 
@@ -53,6 +54,7 @@ class Processor:
         self._factories = {observe.NAME: observer_factory, judge.NAME: judge_factory}
         self._only = tuple(only)
         self._app: ProcessorApp | None = None
+        self._instance: Instance | None = None
         self._drivers: list[Driver] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[None] | None = None
@@ -65,7 +67,8 @@ class Processor:
         """
         self._failed = asyncio.get_running_loop().create_future()
         await self._source.ensure(self._topics.all())
-        self._app = app = create_app(self._settings, self._topics, self._source)
+        self._instance = Instance(self._topics.prefix, self._settings.processing.instance)
+        self._app = app = create_app(self._settings, self._topics, self._source, self._instance.name)
         sender = Sender(app, self._fail)
         self._drivers = [self._driver(app, name, sender) for name in _BOTH if name in self._only]
         app.on_partitions_revoked.connect(self._revoked, weak=False)
@@ -96,6 +99,8 @@ class Processor:
         await _cancel(self._tasks)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(app.stop(), _STOP)
+        if self._instance is not None:
+            self._instance.release()
         if self._failed is not None and self._failed.done():
             self._failed.exception()
 

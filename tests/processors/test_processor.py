@@ -195,9 +195,9 @@ async def test_two_workers_share_the_partitions(kafka_site: Site) -> None:
     It is missed after the session timeout, 10 s: a static member may come back.
     """
     site = kafka_site
-    async with site.log() as log, site.on(log, instance="one") as one:
+    async with site.log() as log, site.on(log) as one:
         await site.append(log, range(200))
-        async with site.on(log, instance="two") as two:
+        async with site.on(log) as two:
             await site.append(log, range(200, 400))
             await site.settled(log, one, two)
             owners = [[health.partition for health in of(worker, "observe")] for worker in (one, two)]

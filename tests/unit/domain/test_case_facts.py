@@ -153,3 +153,31 @@ def test_counts_are_those_of_a_model_of_dicts(
         for name, case in naive.cases.items()
         if name in opened or naive.ended(case) is not None
     }
+
+
+def test_rows_close_ranks_when_many_cases_have_left() -> None:
+    """Those that stay keep their steps, ids and items; memory is given back; events still find their case."""
+    cases = table()
+    placed = [event("a", f"o-{at}", 10, due=10_000 + at, site=f"W{at % 3}") for at in range(4_000)]
+    packed = [event("b", f"o-{at}", 11, item=f"i{at}-{item}") for at in range(4_000) for item in range(2)]
+    cases.update(events_in_columns([*placed, *packed], cases.strings))
+    shipped = [event("c", f"o-{at}", 12) for at in range(4_000) if at % 100]
+    cases.update(events_in_columns(shipped, cases.strings))
+    before = cases.nbytes
+    cases.advance(70)
+    assert len(cases) == 40
+    assert len(cases.items["limit"]) == 80
+    assert cases.nbytes < before / 10
+    cases.update(
+        events_in_columns([event("b", "o-300", 13, item="late"), event("a", "o-1", 60)], cases.strings)
+    )
+    told_now = {case.case: case for case in told(cases).cases}
+    assert len(told_now) == 41
+    assert told_now["o-300"].dues == {
+        "promised": (10_300, None),
+        "limit/i300-0": (16, None),
+        "limit/i300-1": (16, None),
+        "limit/late": (18, None),
+    }
+    assert told_now["o-300"].attributes == {"site": "W0"}
+    assert told_now["o-1"].steps == {"placed": 60}

@@ -56,7 +56,7 @@ class CatalogueError(InvalidInput):
     def __init__(self, problems: Sequence[object]) -> None:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         super().__init__(
-            f"the catalogue has {count}:\n" + "\n".join(map(str, problems)), remedy="sightline lint explains them"
+            f"the catalogue has {count}:\n" + "\n".join(map(str, problems)), remedy="sightline lint"
         )
         self.problems = tuple(problems)
 

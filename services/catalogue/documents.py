@@ -1,13 +1,14 @@
-"""The shape of the catalogue's YAML, and the domain's values from it.
+"""The shape of the catalogue's YAML, as pydantic models.
 
 Each document is ``apiVersion``, ``kind``, ``metadata`` and ``spec``; keys are camelCase. These models know what a
-single document can know (types, unknown and missing keys, defaults); ``lint.py`` knows how documents fit together.
+single document can know (types, unknown and missing keys); ``meaning.py`` knows what it means, ``lint.py`` how
+documents fit together.
 The JSON Schema for editors and the reference in ``docs/catalogue.md`` follow from the descriptions here.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,9 +23,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from services.catalogue.words import DURATION_PATTERN, PERCENT, parse_duration, title_of
-from services.domain import catalogue as domain
-from services.domain.catalogue import Agg, Direction, FieldType, KpiType, WindowKind
+from services.catalogue.words import DURATION_PATTERN, parse_duration
+from services.domain.catalogue import Agg, Direction, FieldType, KpiType
 
 API_VERSION = "sightline/v1"
 
@@ -172,13 +172,6 @@ class MeasureSpec(Model):
     percentile: Number | None = Field(None, ge=0, le=100, description="Which percentile, 0 to 100.")
     filter: str | None = Field(None, description="CEL: which events (or cases) count.")
 
-    def to_domain(self) -> domain.MeasureSpec:
-        """The domain's value."""
-        return domain.MeasureSpec(
-            self.agg, self.event, self.process, self.step, self.due, self.outcome or "met", self.field,
-            self.percentile, self.filter,
-        )  # fmt: skip
-
 
 def _part(value: object) -> str:
     return "<kpi>" if isinstance(value, str) else "<measure>"
@@ -208,16 +201,6 @@ class WindowSpec(Model):
         if self.rolling == 0:
             raise ValueError("a rolling window has a length")
         return self
-
-    def to_domain(self) -> domain.Window:
-        """The domain's value."""
-        if self.rolling is not None:
-            return domain.Window(WindowKind.ROLLING, length_ms=self.rolling, timezone=self.timezone)
-        if self.calendar is not None:
-            return domain.Window(WindowKind.CALENDAR, period=self.calendar, timezone=self.timezone)
-        if self.to_date is not None:
-            return domain.Window(WindowKind.TO_DATE, period=self.to_date, timezone=self.timezone)
-        return domain.Window(WindowKind.ALL_TIME, timezone=self.timezone)
 
 
 class TargetSpec(Model):
@@ -357,18 +340,6 @@ class EventTypeDocument(Model):
     metadata: Metadata = Field(description="Who this is.")
     spec: EventTypeSpec = Field(description="What it is.")
 
-    def to_domain(self) -> domain.EventType:
-        """The domain's value."""
-        spec = self.spec
-        fields = {
-            name: domain.Field(name, one.type, one.unit, _scale(one), one.required, one.description)
-            for name, one in spec.fields.items()
-        }
-        return domain.EventType(
-            self.metadata.name, self.metadata.description, fields, spec.objects, tuple(spec.dimensions),
-            tuple(spec.sources),
-        )  # fmt: skip
-
 
 class ProcessDocument(Model):
     """The life of one kind of object: its steps, when a case opens and ends, what it learns, what is due."""
@@ -377,28 +348,6 @@ class ProcessDocument(Model):
     kind: Literal["Process"] = Field(description="What the document describes.")
     metadata: Metadata = Field(description="Who this is.")
     spec: ProcessSpec = Field(description="What it is.")
-
-    def to_domain(self) -> domain.Process:
-        """The domain's value."""
-        spec = self.spec
-        attributes = {
-            name: (path.partition(".")[0], path.partition(".")[2]) for name, path in spec.attributes.items()
-        }
-        return domain.Process(
-            self.metadata.name,
-            spec.object,
-            tuple(domain.Step(step.name, step.event, step.filter) for step in spec.steps),
-            spec.opens,
-            tuple(spec.ends),
-            attributes,
-            tuple(
-                domain.Due(due.name, due.step, due.until, due.field, due.within, due.item)
-                for due in spec.dues
-            ),
-            spec.stuck_after,
-            spec.grace,
-            self.metadata.description,
-        )
 
 
 class KpiDocument(Model):
@@ -409,47 +358,6 @@ class KpiDocument(Model):
     metadata: KpiMetadata = Field(description="Who this is, and whose.")
     spec: AnyKpiSpec = Field(description="What it is.")
 
-    def to_domain(self) -> domain.Kpi:
-        """The domain's value; where no unit is given and none follows from the KPI itself, it is ``""``."""
-        spec: Any = self.spec
-        window = spec.window.to_domain()
-        unit = default_unit(spec) if spec.unit is None else spec.unit
-
-        def get(name: str) -> Any:
-            return getattr(spec, name, None)
-
-        return domain.Kpi(
-            name=self.metadata.name,
-            title=self.metadata.title or title_of(self.metadata.name),
-            owner=self.metadata.owner,
-            type=KpiType(spec.type),
-            window=window,
-            grain=spec.grain or default_grain(window),
-            unit=unit,
-            dimensions=tuple(spec.dimensions),
-            description=self.metadata.description,
-            measure=_measure(get("measure")),
-            numerator=_measure(get("numerator")),
-            denominator=_measure(get("denominator")),
-            scale=default_scale(spec, unit) if spec.scale is None else spec.scale,
-            expr=get("expr"),
-            process=get("process"),
-            start=get("from_"),
-            end=get("to"),
-            within_ms=get("within"),
-            agg=get("agg"),
-            percentile=get("percentile"),
-            of=get("of"),
-            due=get("due"),
-            step=get("step"),
-            filter=spec.filter,
-            target=spec.target and domain.Target(spec.target.value, spec.target.band, spec.target.direction),
-            minimum_samples=spec.minimum_samples,
-            lateness_ms=spec.allowed_lateness,
-            reopen_ms=spec.reopen,
-            stale_ms=spec.stale_after,
-        )
-
 
 AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument
 DOCUMENTS: dict[str, type[EventTypeDocument | ProcessDocument | KpiDocument]] = {
@@ -457,39 +365,3 @@ DOCUMENTS: dict[str, type[EventTypeDocument | ProcessDocument | KpiDocument]] = 
     "Process": ProcessDocument,
     "Kpi": KpiDocument,
 }
-
-
-def _scale(spec: FieldSpec) -> int:
-    if spec.type is not FieldType.DECIMAL:
-        return 0
-    return 2 if spec.scale is None else spec.scale
-
-
-def _measure(part: MeasureSpec | str | None) -> Any:
-    return part.to_domain() if isinstance(part, MeasureSpec) else part
-
-
-def counts(spec: Any) -> bool:
-    """Whether the number is a number of things."""
-    agg = spec.measure.agg if isinstance(spec, SimpleSpec | CumulativeSpec) else getattr(spec, "agg", None)
-    return isinstance(spec, LevelSpec) or agg in {Agg.COUNT, Agg.DISTINCT}
-
-
-def default_unit(spec: Any) -> str:
-    """The unit that follows from the KPI alone; a field's unit is the linter's to find."""
-    if isinstance(spec, RatioSpec | ConversionSpec):
-        return "percent" if spec.scale == 100 else "ratio"
-    return "count" if counts(spec) else ""
-
-
-def default_scale(spec: Any, unit: str) -> float:
-    """100 for shares in percent, else 1; times are converted to their unit before."""
-    return 100.0 if isinstance(spec, RatioSpec | ConversionSpec) and unit in PERCENT else 1.0
-
-
-def default_grain(window: domain.Window) -> str:
-    """Slots of history that fit the window."""
-    if window.kind is WindowKind.ROLLING:
-        length = window.length_ms or 0
-        return "5m" if length <= 3_600_000 else "1h" if length <= 7 * 86_400_000 else "1d"
-    return {"hour": "15m", "day": "1h", "week": "1d", "month": "1d"}.get(window.period or "hour", "1mo")

@@ -31,17 +31,18 @@ _SKETCH_SLACK = {Agg.PERCENTILE: 0.01, Agg.DISTINCT: 0.05}
 
 
 def _moment(value: object) -> str:
-    if isinstance(value, str):
-        try:
-            parse_duration(value.lstrip("+"))
-        except ValueError:
-            moment = _instant(value)
-            if moment is None:
-                raise ValueError(
-                    "write a duration from start, such as 5m, or an instant with its zone"
-                ) from None
-        return value
-    raise ValueError("write a duration from start, such as 5m, or an instant with its zone")
+    if not isinstance(value, str) or (_duration(value) is None and _instant(value) is None):
+        raise ValueError("write a duration from start, such as 5m, or an instant with its zone")
+    return value
+
+
+def _duration(text: str) -> int | None:
+    """Milliseconds of a duration, which may be signed; None where it is none."""
+    try:
+        length = parse_duration(text.lstrip("+-"))
+    except ValueError:
+        return None
+    return -length if text.startswith("-") else length
 
 
 def _instant(text: str) -> int | None:
@@ -100,9 +101,7 @@ class TestFile(Model):
 
     __test__ = False  # not one of pytest's own
 
-    start: Annotated[str, BeforeValidator(_moment)] = Field(
-        "2024-01-01T00:00:00Z", description="The instant that times count from."
-    )
+    start: Moment = Field("2024-01-01T00:00:00Z", description="The instant that times count from.")
     tests: list[Case] = Field(description="The tests; each starts from nothing.")
 
 
@@ -175,8 +174,8 @@ def _run(
 
 
 def _at(text: str, start: int) -> int:
-    moment = _instant(text)
-    return moment if moment is not None else start + parse_duration(text.lstrip("+"))
+    length = _duration(text)
+    return (_instant(text) or 0) if length is None else start + length
 
 
 def _sent(catalogue: Catalogue, event: EventFixture, start: int, number: int) -> Iterator[Sent]:
@@ -206,12 +205,8 @@ def _value(value: Any, n: int, at: int | None) -> Any:
     if not isinstance(value, str):
         return value
     value = _counted(value, n)
-    if at is not None:
-        try:
-            return _text(at + (-1 if value.startswith("-") else 1) * parse_duration(value.lstrip("+-")))
-        except ValueError:
-            return value
-    return value
+    length = None if at is None else _duration(value)
+    return value if at is None or length is None else _text(at + length)
 
 
 def _counted(text: str, n: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from services.catalogue import meaning
 from services.catalogue.documents import AnyDocument, EventTypeDocument, KpiDocument, ProcessDocument
 from services.catalogue.known import Known
 from services.catalogue.lint_facts import check_event, check_process
@@ -63,11 +64,11 @@ def _known(shaped: Sequence[_Shaped], broken: frozenset[tuple[str, str]], compil
     for one in shaped:
         match one.model:
             case EventTypeDocument():
-                events.setdefault(one.model.metadata.name, one.model.to_domain())
+                events.setdefault(one.model.metadata.name, meaning.event_type(one.model))
             case ProcessDocument():
-                processes.setdefault(one.model.metadata.name, one.model.to_domain())
+                processes.setdefault(one.model.metadata.name, meaning.process(one.model))
             case KpiDocument():
-                kpis.setdefault(one.model.metadata.name, one.model.to_domain())
+                kpis.setdefault(one.model.metadata.name, meaning.kpi(one.model))
     known = Known(Catalogue(events, processes, kpis), broken, compiler)
     for name, kpi in kpis.items():
         field = measured_field(kpi, known)
@@ -89,9 +90,9 @@ def _twice(shaped: Sequence[_Shaped]) -> Iterator[Problem]:
 def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
     match one.model:
         case EventTypeDocument():
-            yield from check_event(one.document, one.model.to_domain())
+            yield from check_event(one.document, meaning.event_type(one.model))
         case ProcessDocument():
-            yield from check_process(one.document, one.model.to_domain(), known)
+            yield from check_process(one.document, meaning.process(one.model), known)
         case KpiDocument():
             yield from check_kpi(one.document, known.catalogue.kpis[one.model.metadata.name], known)
 

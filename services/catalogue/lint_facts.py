@@ -9,7 +9,7 @@ from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import EVENT_NAME, FIELD_NAME, NAME
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
-from services.domain.filters import a
+from services.domain.conditions import a
 
 SUBJECT = "subject"
 _RESERVED = {"source": "it is the envelope's own: filters and dimensions can name it without a field"}

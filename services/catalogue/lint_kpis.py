@@ -11,7 +11,7 @@ from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import NAME, PERCENT
 from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, WindowKind
-from services.domain.filters import a
+from services.domain.conditions import a
 from services.domain.formulas import FormulaError, parse_formula
 from services.domain.units import TIME_UNITS
 

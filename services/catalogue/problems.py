@@ -10,8 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong: where (``file`` relative to the catalogue's folder, ``line`` from 1, ``name`` of the
-    document, ``field`` as a dotted path), which ``value``, what is wrong with it, and what to do (may be empty).
+    """One thing that is wrong.
+
+    Where: ``file`` relative to the catalogue's folder, ``line`` from 1 (0: all of it), ``name`` of the document,
+    ``field`` as a dotted path. Then its ``value``, what is wrong with it, and what to do (may be empty).
     """
 
     file: str
@@ -23,7 +25,7 @@ class Problem:
     remedy: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
         what = ": ".join(part for part in (where, self.name, self.field, self.message) if part)
         return f"{what} ({self.remedy})" if self.remedy else what
 

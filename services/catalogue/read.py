@@ -100,7 +100,7 @@ def read_folder(folder: Path) -> tuple[list[Document], list[Problem]]:
     """All documents of a catalogue, and what could not be read."""
     if not folder.is_dir():
         return [], [
-            Problem(str(folder), 1, "", "", "", "there is no such folder", "sightline init writes one")
+            Problem(str(folder), 0, "", "", "", "there is no such folder", "sightline init writes one")
         ]
     documents: list[Document] = []
     problems: list[Problem] = []
@@ -110,7 +110,7 @@ def read_folder(folder: Path) -> tuple[list[Document], list[Problem]]:
         problems += wrong
     if not documents and not problems:
         problems.append(
-            Problem(str(folder), 1, "", "", "", "there is no catalogue here", "sightline init writes one")
+            Problem(str(folder), 0, "", "", "", "there is no catalogue here", "sightline init writes one")
         )
     return documents, problems
 

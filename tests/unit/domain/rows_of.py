@@ -25,6 +25,10 @@ class PlainRows:
     def n(self) -> int:
         return len(self.rows)
 
+    @property
+    def weight(self) -> Numbers:
+        return np.ones(self.n, np.int64)
+
     def number(self, name: str) -> Numbers:
         values = [row.get(name) for row in self.rows]
         return np.array([NULL if value is None else value for value in values], np.int64)

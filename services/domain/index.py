@@ -48,24 +48,19 @@ class Index:
 
     def find(self, keys: Hashes) -> Rows32:
         """The row of each key; -1 where it has none."""
-        rows = np.full(keys.size, -1, np.int32)
-        slots, table, stored = self._home(keys), self._slots, self._keys
+        table, stored = self._slots, self._keys
         mask = table.size - 1
-        at: NDArray[np.int64] | None = None
-        while True:
-            row = table[slots]
-            hit = (stored[row] == keys) & (row >= 0)
-            if at is None:
-                np.copyto(rows, row, where=hit)
-                go = np.flatnonzero((row >= 0) & ~hit)
-                at = go
-            else:
-                rows[at[hit]] = row[hit]
-                go = np.flatnonzero((row >= 0) & ~hit)
-                at = at[go]
-            if not go.size:
-                return rows
-            keys, slots = keys[go], (slots[go] + 1) & mask
+        slots = self._home(keys)
+        rows = table[slots]
+        at = np.flatnonzero((stored[rows] != keys) & (rows >= 0))
+        keys, slots = keys[at], slots[at]
+        while at.size:
+            slots = (slots + 1) & mask
+            found = table[slots]
+            rows[at] = found
+            on = np.flatnonzero((stored[found] != keys) & (found >= 0))
+            at, keys, slots = at[on], keys[on], slots[on]
+        return rows
 
     def upsert(self, keys: Hashes) -> tuple[Rows32, int]:
         """The row of each key, and how many rows there were before; unknown keys get the next rows.

@@ -81,7 +81,8 @@ def measure(made: list[bytes], per_call: int, emit_each: int) -> None:
     print(
         f"{per_call} frames a call: {events / spent['fold']:,.0f} events/s folded, "
         f"{events / sum(spent.values()):,.0f} with {told / events:.0f} B per event told; "
-        f"longest call {longest * 1e3:.0f} ms; {cells:,} cells, {cases:,} cases; snapshot {size / 1e6:.0f} MB: {copied * 1e3:.0f} ms to copy, "
+        f"longest call {longest * 1e3:.0f} ms; {cells:,} cells, {cases:,} cases; "
+        f"snapshot {size / 1e6:.0f} MB: {copied * 1e3:.0f} ms to copy, "
         f"{packed * 1e3:.0f} ms to pack"
     )
 

@@ -81,7 +81,9 @@ class Judge:
             self._applied = offset
 
     def emit(self, *, everything: bool = False) -> list[Emission]:
-        """See ``State``. Values beyond a bound wait for the next call, unless ``everything`` is asked for."""
+        """See ``State``. What exceeds a bound waits for the next call, unless ``everything`` is asked for: when there
+        is nothing left to say, the list is empty.
+        """
         letters, self._letters = self._letters, []
         emissions = [Emission("dead_letters", 0, letter) for letter in letters]
         for run in self._runs.values():
@@ -152,7 +154,7 @@ class Judge:
             said.keyframe, said.emits = judge.time, 0
         said.emits += 1
         said.completed = last
-        said.fresh = False
+        said.fresh = not whole and (judge.pending or len(windows) >= _WINDOWS_PER_EMIT)
         return emissions
 
     def _keyframe_due(self, run: _Run) -> bool:

@@ -221,6 +221,11 @@ class RunJudge:
             return False
         return self.time - (min(last) if needed else max(last)) > limit
 
+    @property
+    def pending(self) -> bool:
+        """Whether values wait that a bound kept back."""
+        return any(table.pending for table in self._tables.values())
+
     def told(self) -> Iterator[KpiValue]:
         """Every value as last told."""
         for table in self._tables.values():

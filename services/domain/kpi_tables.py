@@ -47,6 +47,11 @@ class CurrentTable(Protocol):
         """What was said, by grouping."""
         ...
 
+    @property
+    def pending(self) -> bool:
+        """Whether values wait to be told."""
+        ...
+
     def tell(self, budget: int) -> list[KpiValue]:
         """Compute at most ``budget`` values that may have changed (the total first); those that did."""
         ...
@@ -129,6 +134,11 @@ class WindowTable:
     def kpi(self) -> Kpi:
         """See ``CurrentTable``."""
         return self._reading.kpi
+
+    @property
+    def pending(self) -> bool:
+        """See ``CurrentTable``."""
+        return any(groups.dirty[: groups.grouping.size].any() for groups in self._groups)
 
     @property
     def cube(self) -> str:
@@ -264,6 +274,11 @@ class DerivedTable:
     def kpi(self) -> Kpi:
         """See ``CurrentTable``."""
         return self._reading.kpi
+
+    @property
+    def pending(self) -> bool:
+        """See ``CurrentTable``."""
+        return any(self._dirty.values())
 
     def move(self, now: int) -> None:
         """Let the window be that of ``now``."""

@@ -291,6 +291,25 @@ def test_a_keyframe_comes_every_ten_seconds_and_when_asked() -> None:
     assert [len(record.values) for record in reader.records] == [2, 0, 0, 2, 0, 2]
 
 
+def test_what_exceeds_a_bound_is_said_by_the_next_calls() -> None:
+    """A call says so many values; who goes on asking until nothing comes has heard all of them, the total first."""
+    program = compiled(catalogue(kpi("sales", measure=SOLD)))
+    teller, judge = Teller(program), judge_of(program)
+    for site in range(9_000):
+        teller.row("sold", NOON, site=f"W{site}")
+    judge.fold([(0, teller.tell(NOON))])
+    heard: list[KpiValue] = []
+    calls = 0
+    while emissions := judge.emit():
+        calls += 1
+        for _, _, value in emissions:
+            if isinstance(value, KpiValues):
+                heard += value.values
+    assert calls == 3
+    assert heard[0].scope == {}
+    assert len({tuple(value.scope.values()) for value in heard}) == 9_001
+
+
 def test_scopes_beyond_the_horizon_are_removed() -> None:
     """When nothing is left of a scope within the horizon, it is told as gone."""
     program = compiled(catalogue(kpi("sales", measure=SOLD, reopen_ms=HOUR)))

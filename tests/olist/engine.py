@@ -1,0 +1,167 @@
+"""Olist through importer, OBSERVE and JUDGE, and what they say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.adapters.cel import CelEvaluator
+from services.catalogue.canonical import load_program, to_text
+from services.catalogue.load import load_catalogue
+from services.domain.catalogue import Catalogue
+from services.domain.facts import ClosedWindows, KpiValues
+from services.domain.frames import Kind, decode
+from services.domain.judge import Judge
+from services.domain.observe import Observer
+from services.domain.program import Program
+from services.importing.load import load_mapping
+from services.importing.run import Importer, Report
+from services.intake.events import Event, Validator
+from services.intake.frame_sets import Framer, heads
+from services.ports import Append, Log
+from services.settings import Intake as IntakeSettings
+from services.topics import JUDGE_PARTITIONS, Topics
+from tests.servers import ROOT
+from tests.unit.intake.given import ListLog, StoppedClock
+
+EXAMPLE = ROOT / "examples" / "olist"
+RUN = "olist"
+Scoped = tuple[str, tuple[tuple[str, str], ...]]
+
+
+def load(text: str) -> Program:
+    return load_program(text, EVALUATOR)
+
+
+EVALUATOR = CelEvaluator()
+
+
+def catalogue() -> Catalogue:
+    return load_catalogue(EXAMPLE / "catalogue", EVALUATOR)
+
+
+async def run_import(
+    data: Path, log: Log, topics: Topics, *, as_of: int | None = None, attempt: int = 1
+) -> Report:
+    """The example's mapping over the files in ``data``, into ``log``."""
+    known = catalogue()
+    importer = Importer(log, topics, StoppedClock(attempt), known, EVALUATOR, "default", IntakeSettings())
+    return await importer.run(load_mapping(EXAMPLE / "import.yaml", known), [data], as_of=as_of)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The records that an import appends, and its report."""
+
+    records: list[Append]
+    report: Report
+
+
+TOPICS = Topics("olist", 16)
+
+
+def imported(data: Path, *, as_of: int | None = None, attempt: int = 1) -> Imported:
+    log = ListLog()
+    report = asyncio.run(run_import(data, log, TOPICS, as_of=as_of, attempt=attempt))
+    return Imported(log.records, report)
+
+
+@dataclass
+class Said:
+    """What JUDGE said at last: values by (KPI, scope), windows by (KPI, scope, start)."""
+
+    values: dict[Scoped, float | None] = field(default_factory=dict)
+    windows: dict[tuple[str, tuple[tuple[str, str], ...], int], tuple[int, float | None]] = field(
+        default_factory=dict
+    )
+    counters: dict[str, int] = field(default_factory=dict)
+    complete: set[int] = field(default_factory=set)
+
+    def hear(self, told: KpiValues | ClosedWindows) -> None:
+        """Take what is new."""
+        if isinstance(told, KpiValues):
+            self.values |= {(value.kpi, _key(value.scope)): value.value for value in told.values}
+            self.counters = dict(told.counters)
+            if told.complete and told.part == told.parts - 1:
+                self.complete.add(told.partition)
+            return
+        for window in told.windows:
+            place = (window.kpi, _key(window.scope), window.start)
+            if place not in self.windows or self.windows[place][0] <= window.version:
+                self.windows[place] = (window.version, window.value)
+
+    def value(self, kpi: str, **scope: str) -> float | None:
+        """A KPI's current value."""
+        return self.values[kpi, _key(scope)]
+
+    def everything(self) -> tuple[object, object]:
+        """All values and windows, whatever their versions: equal means equal results."""
+        return self.values, {place: value for place, (_, value) in self.windows.items()}
+
+    def by_state(self, kpi: str) -> dict[tuple[int, str], float]:
+        """(start, state) → value of the history's windows."""
+        return {
+            (start, dict(scope)["state"]): value
+            for (name, scope, start), (_, value) in self.windows.items()
+            if name == kpi and value is not None
+        }
+
+
+def _key(scope: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(scope.items()))
+
+
+def fold(records: Iterable[Append], *, at_once: int = 50) -> Said:
+    """Through OBSERVE and JUDGE in memory; ``at_once`` records are folded between two emissions."""
+    said = Said()
+    queues: dict[int, list[tuple[int, bytes]]] = {n: [] for n in range(TOPICS.partitions)}
+    for record in records:
+        queue = queues[record.partition]
+        queue.append((len(queue), record.value or b""))
+    observers = {n: Observer(n, load, JUDGE_PARTITIONS) for n in queues}
+    judges = {n: Judge(n, load, TOPICS.partitions) for n in range(JUDGE_PARTITIONS)}
+    offsets = dict.fromkeys(judges, 0)
+    for first in range(0, max(map(len, queues.values())), at_once):
+        for number, observer in observers.items():
+            observer.fold(queues[number][first : first + at_once])
+            for emission in observer.emit():
+                if emission.topic == "judging":
+                    assert isinstance(emission.value, bytes)
+                    judges[emission.partition].fold([(offsets[emission.partition], emission.value)])
+                    offsets[emission.partition] += 1
+        for judge in judges.values():
+            for emission in judge.emit():
+                if isinstance(emission.value, KpiValues | ClosedWindows):
+                    said.hear(emission.value)
+    return said
+
+
+def shuffled(records: Sequence[Append], seed: int, within: int) -> list[Append]:
+    """The same events, each up to ``within`` ms out of order, in frames of their own; marks stay where they are."""
+    chance = random.Random(seed)
+    known = catalogue()
+    texts: list[bytes] = []
+    for record in records:
+        frame = decode(record.value or b"")
+        for block in frame.blocks:
+            if block.primary:
+                texts += [frame.event(block.first + row) for row in range(block.n)]
+    validator = Validator(known, max_event_bytes=1 << 17)
+    events = [event for text in texts if isinstance(event := validator.validate(text), Event)]
+    assert len(events) == len(texts)
+    events.sort(key=lambda event: event.time + chance.randrange(within))
+    framer = Framer(
+        known, heads("default", RUN, 1, known.digest), TOPICS.events.name, TOPICS.partitions,
+        frame_events=4000, frame_bytes=400 << 10,
+    )  # fmt: skip
+    made = framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=to_text(known))
+    highest = 0
+    for number, event in enumerate(events, 1):
+        framer.add(event)
+        highest = max(highest, event.time)
+        if number % 5000 == 0:
+            made += framer.take(highest, ticks=True)
+    return made + framer.take(highest, ticks=True) + framer.mark(Kind.END, highest)

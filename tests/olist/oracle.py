@@ -11,7 +11,7 @@ import gzip
 import sqlite3
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("America/Sao_Paulo")
@@ -58,12 +58,10 @@ FACTS = {
 }
 
 BY_STATE = {
-    "revenue": "SELECT month, state, sum(round(price * 100)) / 100 FROM items JOIN placed USING (order_id) GROUP BY 1, 2",
-    "freight": (
-        "SELECT month, state, sum(round(freight_value * 100)) / 100 FROM items JOIN placed USING (order_id) GROUP BY 1, 2"
-    ),
-    "orders": "SELECT month, state, count(*) FROM placed GROUP BY 1, 2",
-    "review_score": "SELECT month, state, avg(review_score) FROM reviews JOIN placed USING (order_id) GROUP BY 1, 2",
+    "revenue": "SELECT month, state, sum(round(price * 100)) / 100 FROM items JOIN placed USING (order_id)",
+    "freight": "SELECT month, state, sum(round(freight_value * 100)) / 100 FROM items JOIN placed USING (order_id)",
+    "orders": "SELECT month, state, count(*) FROM placed",
+    "review_score": "SELECT month, state, avg(review_score) FROM reviews JOIN placed USING (order_id)",
 }
 
 _VIEWS = """
@@ -93,7 +91,7 @@ class Oracle:
             self._load(table, next(folder.glob(name + "*")))
         self._db.executescript(_VIEWS)
 
-    def __enter__(self) -> Oracle:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,7 +104,8 @@ class Oracle:
 
     def by_state(self, fact: str) -> dict[tuple[int, str], float]:
         """A fact per (first instant of the local month in epoch ms, state)."""
-        return {(_month(month), state): value for month, state, value in self._db.execute(BY_STATE[fact])}
+        rows = self._db.execute(f"{BY_STATE[fact]} GROUP BY month, state")
+        return {(_month(month), state): value for month, state, value in rows}
 
     def delivery_days(self, percentile: int, *, state: str | None = None) -> float:
         """The nearest-rank percentile of purchase to delivery, in days."""

@@ -93,6 +93,6 @@ def test_the_order_within_the_allowed_lateness_does_not_matter(whole: Imported, 
 
 def test_repeating_an_import_replaces_the_run(data: Path, whole: Imported, said: Said) -> None:
     """Half of an import, then all of it in a new attempt: the half leaves no trace."""
-    half = [record for record in whole.records[: len(whole.records) // 2]]
+    half = whole.records[: len(whole.records) // 2]
     second = imported(data, attempt=2)
     assert fold([*half, *second.records]).everything() == said.everything()

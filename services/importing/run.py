@@ -1,6 +1,8 @@
 """An import: files → events → the log, as a run of its own that repeats by beginning a new attempt.
 
-The run's engine time is the highest event time so far, so history unfolds as it did; at its end every window closes.
+The run's engine time follows the events, so history unfolds as it did: frames that are appended together carry the
+highest event time of those before them, for a frame may span months, and nothing may leave before its last event is
+folded. At the end every window closes.
 """
 
 from __future__ import annotations
@@ -198,7 +200,8 @@ class Importer:
     ) -> None:
         validate = Validator(self.catalogue, max_event_bytes=self.max_event_bytes).validate
         framer = self._framer(report)
-        highest, total = 0, report.read - report.after_as_of
+        highest = passed = 0
+        total = report.read - report.after_as_of
         await self.log.append(self._beginning(framer))
         for number, item in enumerate(sorter):
             if number % ROWS_PER_TURN == 0:
@@ -212,8 +215,9 @@ class Importer:
             highest = max(highest, outcome.time)
             _count(report, outcome)
             if framer.events >= EVENTS_PER_APPEND:
-                await self.log.append(framer.take(highest, ticks=True))
-        await self.log.append(framer.take(highest, ticks=True))
+                await self.log.append(framer.take(passed, ticks=True))
+                passed = highest
+        await self.log.append(framer.take(passed, ticks=True))
         end = highest if report.as_of is None else max(highest, report.as_of)
         report.as_of = end
         await self.log.append(framer.mark(Kind.END, end))

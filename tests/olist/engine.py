@@ -158,10 +158,11 @@ def shuffled(records: Sequence[Append], seed: int, within: int) -> list[Append]:
         frame_events=4000, frame_bytes=400 << 10,
     )  # fmt: skip
     made = framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=to_text(known))
-    highest = 0
+    highest = passed = 0
     for number, event in enumerate(events, 1):
         framer.add(event)
         highest = max(highest, event.time)
         if number % 5000 == 0:
-            made += framer.take(highest, ticks=True)
-    return made + framer.take(highest, ticks=True) + framer.mark(Kind.END, highest)
+            made += framer.take(passed, ticks=True)
+            passed = highest
+    return made + framer.take(passed, ticks=True) + framer.mark(Kind.END, highest)

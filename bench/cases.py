@@ -12,8 +12,9 @@ from statistics import median
 import numpy as np
 
 from bench.report import Figure, report
+from services.domain.case_events import CaseEvents
 from services.domain.case_facts import notable
-from services.domain.cases import CaseEvents, CaseTable
+from services.domain.cases import CaseTable
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
 from services.domain.program import DueFeed, DurationFeed, Feed, OpenFeed, OverdueFeed, StepFeed, WaitingFeed
 from services.domain.rows import Columns, Hashes, Strings, hash_numbers

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.domain.batch import Batch, Interner
+from services.domain.case_events import CaseEvents
 from services.domain.case_facts import case_fact
-from services.domain.cases import CaseEvents, CaseTable
+from services.domain.cases import CaseTable
 from services.domain.facts import CaseFact
 from services.domain.frames import Frame, Kind, decode, is_begin
 from services.domain.identity import hash64, partition_of

@@ -11,70 +11,25 @@ About 150 bytes per case of six steps, two attributes and two due times, and its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases, Layout, last_wins
-from services.domain.catalogue import EventType, Field, FieldType, Process
-from services.domain.contributions import Told, differences, promise_story, promises, story
+from services.domain.case_columns import LONG_AGO, NEVER, Cases, Layout, last_wins
+from services.domain.case_events import CaseEvents, Hits, hits, named
+from services.domain.case_rows import CaseRows
+from services.domain.catalogue import EventType, Process
+from services.domain.contributions import differences, promise_story, promises, story
 from services.domain.index import Index
-from services.domain.items import Items, ItemsTold, Named, item_keys
+from services.domain.items import Items, ItemsTold
 from services.domain.program import DueFeed, EventFeed, Feed, Filter, OverdueFeed, Program
-from services.domain.rows import NULL, Codes, Columns, Flags, Hashes, Mask, Numbers, Rows, Strings
+from services.domain.rows import NULL, Codes, Columns, Mask, Numbers, Strings
 from services.domain.texts import Texts
 
-_TIE_BITS = np.uint64(33)
 _BLOCK = 65_536
 _SPARSE = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class CaseEvents:
-    """Events of one type as one process sees them; ``keys`` are ``hash64`` of the cases' ids.
-
-    ``texts(field, at)`` gives values of a string field at row numbers ``at``, as UTF-8; field "" is the case's id.
-    """
-
-    type: str
-    keys: Hashes
-    rows: Rows
-    texts: Callable[[str, NDArray[np.intp]], Sequence[bytes]]
-
-
-class _Hits(NamedTuple):
-    """Events that count as a step: at ``at`` among ``events`` (None: all)."""
-
-    step: str
-    events: CaseEvents
-    at: NDArray[np.intp] | None
-    keys: Hashes
-    time: Numbers
-    tie: Codes
-
-    def number(self, name: str) -> Numbers:
-        numbers = self.events.rows.number(name)
-        return numbers if self.at is None else numbers[self.at]
-
-    def narrow(self, capture: Captured) -> Codes:
-        rows = self.events.rows
-        found = rows.code(capture.field) if capture.type is FieldType.STRING else rows.flag(capture.field)
-        return (found if self.at is None else found[self.at]).astype(np.int32)
-
-    def hash(self, name: str) -> Hashes:
-        hashes = self.events.rows.hash(name)
-        return hashes if self.at is None else hashes[self.at]
-
-    def texts(self, name: str, at: NDArray[np.intp]) -> Sequence[bytes]:
-        return self.events.texts(name, at if self.at is None else self.at[at])
-
-    def labels(self, field: Field, at: NDArray[np.intp]) -> Sequence[bytes]:
-        if field.type is FieldType.STRING:
-            return self.texts(field.name, at)
-        return [str(number).encode() for number in self.number(field.name)[at].tolist()]
 
 
 class CaseTable:
@@ -100,11 +55,7 @@ class CaseTable:
         self.layout = layout = Layout(process, events)
         self.now = LONG_AGO
         self._filters = filters or {}
-        self._worded = [
-            name
-            for name, capture in layout.attributes.items()
-            if name in dimensions and capture.type is not FieldType.STRING
-        ]
+        self._rows = CaseRows(layout, strings, dimensions)
         self._steps: dict[str, list[str]] = {}
         for step in process.steps:
             self._steps.setdefault(step.event, []).append(step.name)
@@ -189,21 +140,21 @@ class CaseTable:
         Facts have the number ``time`` (when they count), the numbers of their feed (``duration``, ``lateness``,
         ``converted``), the case's attributes, and the hashes ``case`` and ``identity``.
         """
-        hits = [hit for events in batch for hit in self._hits(events)]
-        if not hits:
+        taken = [hit for events in batch for hit in hits(events, self._steps, self._filters)]
+        if not taken:
             return []
-        keys = np.concatenate([hit.keys for hit in hits])
+        keys = np.concatenate([hit.keys for hit in taken])
         found, before = self._index.upsert(keys)
         if len(self) > before:
-            self._admit(found, before, hits)
+            self._admit(found, before, taken)
         rows, local = np.unique(found, return_inverse=True)
         n = rows.size
         cases = self._side_by_side(rows)
         new = Cases(self.layout, cases.wide[:, n:], cases.narrow[:, n:])
-        np.maximum.at(new.last, local, np.concatenate([hit.time for hit in hits]))
+        np.maximum.at(new.last, local, np.concatenate([hit.time for hit in taken]))
         start = 0
         locals_ = []
-        for hit in hits:
+        for hit in taken:
             locals_.append(local[start : start + hit.keys.size])
             start += hit.keys.size
             self._apply(hit, locals_[-1], new)
@@ -211,7 +162,7 @@ class CaseTable:
         self._schedule(rows, new)
         restate = self._restated(cases, n)
         told = self._tell(cases, rows, self.now, restate)
-        return told + self._update_items(hits, locals_, rows, cases, restate)
+        return told + self._update_items(taken, locals_, rows, cases, restate)
 
     def advance(self, now: int) -> list[tuple[Feed, Columns]]:
         """Engine time passes (it never goes back): due times go by, closed cases leave after their grace.
@@ -295,26 +246,12 @@ class CaseTable:
             rows = np.arange(start, min(start + _BLOCK, n), dtype=np.int32)
             self._schedule(rows, self.cases(rows))
 
-    def _hits(self, events: CaseEvents) -> Iterator[_Hits]:
-        if not events.keys.size:
-            return
-        for step in self._steps.get(events.type, ()):
-            compiled = self._filters.get(step)
-            time = events.rows.number("time")
-            tie = (events.rows.hash("identity") >> _TIE_BITS).astype(np.int32)
-            if compiled is None:
-                yield _Hits(step, events, None, events.keys, time, tie)
-                continue
-            at = np.flatnonzero(compiled.mask(events.rows))
-            if at.size:
-                yield _Hits(step, events, at, events.keys[at], time[at], tie[at])
-
-    def _admit(self, found: Codes, before: int, hits: Sequence[_Hits]) -> None:
+    def _admit(self, found: Codes, before: int, taken: Sequence[Hits]) -> None:
         """Make room for rows from ``before`` on, and write down their ids."""
         n = len(self)
         ids: list[bytes] = [b""] * (n - before)
         start = 0
-        for hit in hits:
+        for hit in taken:
             rows = found[start : start + hit.keys.size]
             start += rows.size
             new = np.flatnonzero(rows >= before)
@@ -342,7 +279,7 @@ class CaseTable:
         wide[:, n:], narrow[:, n:] = wide[:, :n], narrow[:, :n]
         return Cases(self.layout, wide, narrow)
 
-    def _apply(self, hit: _Hits, local: NDArray[np.intp], new: Cases) -> None:
+    def _apply(self, hit: Hits, local: NDArray[np.intp], new: Cases) -> None:
         """Let the earliest of each case's events stand as the step, and keep its fields."""
         column = self.layout.step[hit.step]
         times, ties = new.wide[column], new.narrow[column]
@@ -415,12 +352,12 @@ class CaseTable:
         facts = []
         for told in differences(self._stories, lines, restate):
             key = keys[told.at % rows.size]
-            facts.append((told.feed, self._facts(told, cases, told.at, key, key)))
+            facts.append((told.feed, self._rows.of(told, cases, told.at, key, key)))
         return facts
 
     def _update_items(
         self,
-        hits: Sequence[_Hits],
+        taken: Sequence[Hits],
         locals_: Sequence[NDArray[np.intp]],
         rows: Codes,
         cases: Cases,
@@ -435,38 +372,16 @@ class CaseTable:
             changed |= restate
         told = []
         for items in self.items.values():
-            named = [
+            field = self.layout.field(items.due.step, items.due.item or "")
+            found = [
                 one
-                for hit, local in zip(hits, locals_, strict=True)
+                for hit, local in zip(taken, locals_, strict=True)
                 if hit.step == items.due.step
-                for one in self._named(items, hit, rows[local])
+                for one in named(hit, items.due, field, rows[local])
             ]
-            told += self._item_facts(
-                items.update(rows, changed, named, cases, now=self.now, restate=restate), rows, cases
-            )
+            changes = items.update(rows, changed, found, cases, now=self.now, restate=restate)
+            told += self._item_facts(changes, rows, cases)
         return told
-
-    def _named(self, items: Items, hit: _Hits, rows: Codes) -> Iterator[Named]:
-        """The events among ``hit`` that name an item."""
-        due = items.due
-        field = due.item or ""
-        hashes = hit.hash(field)
-        at = np.flatnonzero(hashes)
-        if not at.size:
-            return
-        if due.field is None:
-            times = hit.time + (due.within_ms or 0)
-        else:
-            read = hit.number(due.field)
-            times = np.where(read == NULL, NEVER, read)
-        yield Named(
-            rows[at],
-            item_keys(hit.keys[at], hashes[at]),
-            hit.time[at],
-            hit.tie[at],
-            times[at],
-            lambda chosen: hit.labels(self.layout.field(due.step, field), at[chosen]),
-        )
 
     def _item_facts(self, told: Sequence[ItemsTold], rows: Codes, cases: Cases) -> list[tuple[Feed, Columns]]:
         if not told:
@@ -475,40 +390,10 @@ class CaseTable:
         return [
             (
                 item.told.feed,
-                self._facts(item.told, cases, item.case, keys[item.case % rows.size], item.identity),
+                self._rows.of(item.told, cases, item.case, keys[item.case % rows.size], item.identity),
             )
             for item in told
         ]
-
-    def _facts(
-        self, told: Told, cases: Cases, at: NDArray[np.intp], keys: Hashes, identity: Hashes
-    ) -> Columns:
-        numbers, codes, flags = {"time": told.time}, {}, {}
-        if told.number is not None and told.values is not None:
-            numbers[told.number] = told.values
-        for name, capture in self.layout.attributes.items():
-            if capture.type is FieldType.STRING:
-                codes[name] = cases.narrow[capture.column][at]
-            elif capture.narrow:
-                flags[name] = cases.narrow[capture.column][at].astype(np.int8)
-            else:
-                numbers[name] = cases.wide[capture.column][at]
-        for name in self._worded:
-            codes[name] = self._words(flags[name] if name in flags else numbers[name])
-        hashes = {"case": keys, "identity": identity}
-        return Columns(told.time.size, self.strings, numbers, codes, flags, hashes, told.weight)
-
-    def _words(self, values: Flags | Numbers) -> Codes:
-        """Codes of the texts of flags or numbers."""
-        distinct, which = np.unique(values, return_inverse=True)
-        if values.dtype == np.int8:
-            texts = [{0: "false", 1: "true"}.get(flag) for flag in distinct.tolist()]
-        else:
-            texts = [None if number == NULL else str(number) for number in distinct.tolist()]
-        codes: Codes = np.array(
-            [-1 if text is None else self.strings.code(text) for text in texts], np.int32
-        )[which]
-        return codes
 
 
 def _process(feed: Feed) -> str | None:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.batch import Batch, BlockRows, Interner
+from services.domain.case_events import CaseEvents
 from services.domain.case_facts import notable
-from services.domain.cases import CaseEvents, CaseTable
+from services.domain.cases import CaseTable
 from services.domain.cells import CellTable
 from services.domain.dedupe import Dedupe
 from services.domain.facts import CaseFacts, DeadLetter

@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.domain.cases import CaseEvents, CaseTable
+from services.domain.case_events import CaseEvents
+from services.domain.cases import CaseTable
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
 from services.domain.columns import pack, unpack
 from services.domain.identity import hash64

@@ -54,6 +54,8 @@ def report(figures: Sequence[Figure]) -> Path:
     path = OUT / f"{at:%Y%m%dT%H%M%SZ}.json"
     machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
     path.write_text(
-        json.dumps({"at": at.isoformat(), "machine": machine, "figures": [asdict(f) for f in figures]}, indent=2)
+        json.dumps(
+            {"at": at.isoformat(), "machine": machine, "figures": [asdict(f) for f in figures]}, indent=2
+        )
     )
     return path

@@ -54,7 +54,9 @@ async def _tried(part: str, check: Callable[[], Awaitable[str]]) -> Finding:
     except SightlineError as error:
         return Finding(part, ok=False, message=error.message, remedy=error.remedy)
     except TimeoutError:
-        return Finding(part, ok=False, message=f"no answer within {PATIENCE_S} s", remedy="see whether it is up")
+        return Finding(
+            part, ok=False, message=f"no answer within {PATIENCE_S} s", remedy="see whether it is up"
+        )
 
 
 async def _python() -> str:

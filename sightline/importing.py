@@ -19,7 +19,6 @@ from services.catalogue.canonical import to_text
 from services.catalogue.load import load_catalogue
 from services.domain.catalogue import Catalogue
 from services.domain.stored import RunRecord
-from services.errors import CatalogueError
 from services.importing.load import load_mapping
 from services.importing.run import Importer, Progress, Report, Stage
 from services.live import LiveView

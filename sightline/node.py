@@ -109,9 +109,9 @@ class Node:
         self._stops.append(stop)
 
     async def _start_processor(self) -> None:
-        from services.domain.judge import Judge  # noqa: PLC0415  # numpy is not needed by the api alone
-        from services.domain.observe import Observer  # noqa: PLC0415
-        from stream_processors.processor import Processor  # noqa: PLC0415  # Faust takes 0.6 s to import
+        from services.domain.judge import Judge
+        from services.domain.observe import Observer
+        from stream_processors.processor import Processor
 
         load = wiring.program_loader()
         self.processor = Processor(
@@ -125,7 +125,7 @@ class Node:
         self._run(self.processor.wait(), "processor")
 
     def _start_recorder(self) -> None:
-        from services.recording import Recorder  # noqa: PLC0415  # only where it runs
+        from services.recording import Recorder
 
         database = self.database
         self.recorder = Recorder(
@@ -140,10 +140,10 @@ class Node:
         self._run(self.recorder.run(), "recorder")
 
     async def _start_api(self) -> None:
-        from api.app import create_app  # noqa: PLC0415  # FastAPI takes 0.5 s to import
-        from services.keys import Keyring, check_address  # noqa: PLC0415
-        from services.live import LiveView  # noqa: PLC0415
-        from sightline.answering import dependencies  # noqa: PLC0415
+        from api.app import create_app
+        from services.keys import Keyring, check_address
+        from services.live import LiveView
+        from sightline.answering import dependencies
 
         if self.catalogue is None:
             raise ValueError("the api needs a catalogue")
@@ -156,9 +156,9 @@ class Node:
         self.app = create_app(dependencies(self, keyring, self.live, self.intake))
 
     async def _start_intake(self, catalogue: Catalogue) -> Intake:
-        from services.catalogue.canonical import to_text  # noqa: PLC0415
-        from services.domain.stored import RunRecord  # noqa: PLC0415
-        from services.intake.framing import LIVE, Intake  # noqa: PLC0415
+        from services.catalogue.canonical import to_text
+        from services.domain.stored import RunRecord
+        from services.intake.framing import LIVE, Intake
 
         settings, tenant, text = self.settings, self.settings.tenant, to_text(catalogue)
         await self.database.runs.begin(
@@ -176,7 +176,7 @@ class Node:
         )
         await self._up(intake.start, intake.stop)
         if settings.intake.sources:
-            from services.intake.source_topics import SourceTopics  # noqa: PLC0415
+            from services.intake.source_topics import SourceTopics
 
             self._run(SourceTopics(self.log, intake, settings).run(), "source topics")
         return intake

@@ -69,7 +69,9 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> No
         console.print(f"  log       {settings.broker.url}")
         console.print(f"  database  {shown(settings.database.url)}")
         if catalogue is not None:
-            console.print(f"  catalogue {len(catalogue.kpis)} KPIs, {len(catalogue.events)} event types, from {folder}")
+            console.print(
+                f"  catalogue {len(catalogue.kpis)} KPIs, {len(catalogue.events)} event types, from {folder}"
+            )
         if url:
             console.print(f"\n  [bold]{url}[/]\n")
         await node.watch()

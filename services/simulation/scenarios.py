@@ -41,7 +41,9 @@ class Weather:
 
     def until(self, scenario: Scenario, at: int) -> int | None:
         """When ``scenario``, on at ``at``, ends; None where it is not on."""
-        return max((end for name, start, end in self.spans if name is scenario and start <= at < end), default=None)
+        return max(
+            (end for name, start, end in self.spans if name is scenario and start <= at < end), default=None
+        )
 
     def short_pick_share(self, site: str, at: int) -> float:
         """The share of picks that come up short."""

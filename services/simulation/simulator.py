@@ -126,7 +126,9 @@ class Simulator:
             self._at(now + self._spread(4 * MINUTE), lambda at: self._pay(at, order))
 
     def _cancel(self, now: int, order: Order) -> None:
-        self._send(now, "crm", "order.cancelled", order.id, order_id=order.id, site=order.site, reason="customer")
+        self._send(
+            now, "crm", "order.cancelled", order.id, order_id=order.id, site=order.site, reason="customer"
+        )
 
     def _pay(self, now: int, order: Order) -> None:
         method = self._pick(("card", "invoice", "wallet"))
@@ -176,7 +178,10 @@ class Simulator:
             self._at(now + self._spread(5 * HOUR), lambda at: self._returned(at, order))
         late = now > order.promised
         if self._random.random() < (0.4 if late else 0.02):
-            self._at(now + self._spread(40 * MINUTE), lambda at: self._ticket(at, order, "late" if late else "other"))
+            self._at(
+                now + self._spread(40 * MINUTE),
+                lambda at: self._ticket(at, order, "late" if late else "other"),
+            )
 
     def _failed(self, now: int, shipment: str, order: Order) -> None:
         self._send(
@@ -209,11 +214,17 @@ class Simulator:
         self._at(now + self._spread(2 * HOUR), lambda at: self._resolved(at, ticket, order))
 
     def _resolved(self, now: int, ticket: str, order: Order) -> None:
-        self._send(now, "crm", "ticket.resolved", ticket, ticket_id=ticket, order_id=order.id, site=order.site)
+        self._send(
+            now, "crm", "ticket.resolved", ticket, ticket_id=ticket, order_id=order.id, site=order.site
+        )
 
     def _truck(self, now: int) -> None:
         self._at(now + self._gap(now, self.company.trucks_per_hour), self._truck)
-        visit, site, carrier = f"V-{next(self._ids):08d}", self._pick(self.company.sites), self._pick(self.company.carriers)
+        visit, site, carrier = (
+            f"V-{next(self._ids):08d}",
+            self._pick(self.company.sites),
+            self._pick(self.company.carriers),
+        )
         self._send(now, "wms", "truck.arrived", visit, visit_id=visit, site=site, carrier=carrier)
         stay = self._spread(35 * MINUTE) * self.weather.dwell_factor(site, now)
         self._at(now + int(stay), lambda at: self._truck_left(at, visit, site, carrier))

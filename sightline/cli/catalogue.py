@@ -13,13 +13,17 @@ from sightline.cli.output import Json, console, print_json
 Folder = Annotated[Path, typer.Argument(help="The catalogue's folder.", show_default="this folder")]
 
 
-def init(folder: Annotated[Path, typer.Argument(help="Where to write it; must not hold a catalogue yet.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; must not hold a catalogue yet.")],
+) -> None:
     """Write a small, commented catalogue to start from."""
     from services.catalogue.template import write_template
 
     for path in write_template(folder):
         console.print(f"[green]wrote[/] {escape(str(path))}")
-    console.print(f"\nNext: [bold]sightline lint {folder}[/], [bold]sightline test {folder}[/], [bold]sightline up {folder}[/]")
+    console.print(
+        f"\nNext: [bold]sightline lint {folder}[/], [bold]sightline test {folder}[/], [bold]sightline up {folder}[/]"
+    )
 
 
 def lint(folder: Folder = Path(), as_json: Json = False) -> None:
@@ -46,7 +50,11 @@ def test(folder: Folder = Path(), as_json: Json = False) -> None:
         print_json([outcome.to_dict() for outcome in outcomes])
     else:
         for outcome in outcomes:
-            console.print(f"[green]✓[/] {escape(outcome.name)}" if outcome.passed else f"[red]✗[/] {escape(outcome.name)}")
+            console.print(
+                f"[green]✓[/] {escape(outcome.name)}"
+                if outcome.passed
+                else f"[red]✗[/] {escape(outcome.name)}"
+            )
             for failure in outcome.failures:
                 console.print(f"    {escape(str(failure))}")
         failed = sum(not outcome.passed for outcome in outcomes)

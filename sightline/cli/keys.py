@@ -46,7 +46,9 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="The key's id, as `sightline keys list` shows it.")]) -> None:
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `sightline keys list` shows it.")],
+) -> None:
     """Make a key useless from now on."""
     from sightline.access import revoke_key
 

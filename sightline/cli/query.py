@@ -11,11 +11,19 @@ from rich.table import Table
 from sightline.cli.output import Json, console, print_json
 
 Url = Annotated[
-    str, typer.Option(envvar="SIGHTLINE_URL", help="Where Sightline serves.", show_default="http://127.0.0.1:8321")
+    str,
+    typer.Option(
+        envvar="SIGHTLINE_URL", help="Where Sightline serves.", show_default="http://127.0.0.1:8321"
+    ),
 ]
 Run = Annotated[str, typer.Option(help="live, or an import's name.")]
 DEFAULT_URL = "http://127.0.0.1:8321"
-GLYPHS = {"on_plan": "[dim]●[/] on plan", "watch": "[yellow]▲[/] watch", "off_plan": "[red]■[/] off plan", "unknown": "[dim]?[/] unknown"}
+GLYPHS = {
+    "on_plan": "[dim]●[/] on plan",
+    "watch": "[yellow]▲[/] watch",
+    "off_plan": "[red]■[/] off plan",
+    "unknown": "[dim]?[/] unknown",
+}
 
 
 def get(url: str, path: str, **params: Any) -> Any:
@@ -27,10 +35,13 @@ def get(url: str, path: str, **params: Any) -> Any:
     key = os.environ.get("SIGHTLINE_API_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        response = httpx2.get(url + path, params={k: v for k, v in params.items() if v is not None}, headers=headers)
+        response = httpx2.get(
+            url + path, params={k: v for k, v in params.items() if v is not None}, headers=headers
+        )
     except httpx2.HTTPError as error:
         raise Unavailable(
-            f"no answer from {url}: {error}", remedy="start it with `sightline up`, or name its address with --url"
+            f"no answer from {url}: {error}",
+            remedy="start it with `sightline up`, or name its address with --url",
         ) from error
     if response.is_error:
         problem = response.json() if "json" in response.headers.get("content-type", "") else {}
@@ -69,12 +80,16 @@ def cases(
     as_json: Json = False,
 ) -> None:
     """List the cases that need attention: overdue, stuck, waiting longest."""
-    data = get(url, "/api/v1/cases", run=run, process=process, step=step, overdue=overdue or None, limit=limit)
+    data = get(
+        url, "/api/v1/cases", run=run, process=process, step=step, overdue=overdue or None, limit=limit
+    )
     if as_json:
         print_json(data)
         return
     table = Table("process", "case", "at step", "flags", "attributes", box=None, header_style="dim")
     for case in data["cases"]:
         attributes = ", ".join(f"{name}={value}" for name, value in case["attributes"].items())
-        table.add_row(case["process"], case["case"], case["step"] or "–", ", ".join(case["flags"]), attributes)
+        table.add_row(
+            case["process"], case["case"], case["step"] or "–", ", ".join(case["flags"]), attributes
+        )
     console.print(table)

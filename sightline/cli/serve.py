@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-Port = Annotated[int | None, typer.Option(help="Port of the page and the API; 0 picks a free one.", show_default="8321")]
+Port = Annotated[
+    int | None, typer.Option(help="Port of the page and the API; 0 picks a free one.", show_default="8321")
+]
 Host = Annotated[str | None, typer.Option(help="Address to bind to.", show_default="127.0.0.1")]
 
 
@@ -21,7 +23,9 @@ class Part(StrEnum):
 
 
 def up(
-    folder: Annotated[Path, typer.Argument(help="The catalogue's folder.", show_default="this folder")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(help="The catalogue's folder.", show_default="this folder")
+    ] = Path(),
     host: Host = None,
     port: Port = None,
 ) -> None:
@@ -34,7 +38,8 @@ def up(
 def run(
     part: Annotated[Part, typer.Argument(help="Which part.")],
     folder: Annotated[
-        Path, typer.Argument(help="The catalogue's folder (the api publishes it).", show_default="this folder")
+        Path,
+        typer.Argument(help="The catalogue's folder (the api publishes it).", show_default="this folder"),
     ] = Path(),
     host: Host = None,
     port: Port = None,

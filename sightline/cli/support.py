@@ -13,7 +13,9 @@ from sightline.cli.output import Json, console, print_json
 
 
 def doctor(
-    folder: Annotated[Path, typer.Argument(help="The catalogue's folder.", show_default="this folder")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(help="The catalogue's folder.", show_default="this folder")
+    ] = Path(),
     as_json: Json = False,
 ) -> None:
     """Check what Sightline needs here: log, database, catalogue, port; says what to do about each fault."""
@@ -44,5 +46,7 @@ def config(as_json: Json = False) -> None:
     table = Table("variable", "value", "meaning", box=None, header_style="dim")
     for entry in entries:
         value = escape(str(entry.value))
-        table.add_row(entry.variable, value if entry.is_default else f"[bold]{value}[/]", escape(entry.description))
+        table.add_row(
+            entry.variable, value if entry.is_default else f"[bold]{value}[/]", escape(entry.description)
+        )
     console.print(table)

@@ -39,6 +39,7 @@ class DemoClock:
         self.shown: int | None = None
 
     def now(self) -> int:
+        """Epoch ms."""
         return self._machine.now() if self.shown is None else self.shown
 
 
@@ -83,9 +84,7 @@ async def _demo(settings: Settings, scenarios: Sequence[Scenario], after: float,
     async def company(url: str | None) -> None:
         events = await _make_history(node, simulator, clock)
         await _caught_up(node)
-        _report(
-            url, events, len(catalogue.kpis), time.monotonic() - begun, dict.fromkeys(scenarios, after)
-        )
+        _report(url, events, len(catalogue.kpis), time.monotonic() - begun, dict.fromkeys(scenarios, after))
         await _live(node, simulator, clock, scenarios, after)
 
     async with running(node) as url:

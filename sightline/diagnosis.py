@@ -71,10 +71,14 @@ async def _catalogue(folder: Path) -> str:
     return f"{len(catalogue.kpis)} KPIs, {len(catalogue.processes)} processes, {len(catalogue.events)} event types"
 
 
+def _missing(url: str) -> bool:
+    """Whether ``url`` names an embedded log that does not exist yet: it is not made by looking at it."""
+    return url.startswith("embedded://") and not Path(url.removeprefix("embedded://")).exists()
+
+
 async def _log(settings: Settings) -> str:
-    """An embedded log that does not exist yet is not made by looking at it."""
     url = settings.broker.url
-    if url.startswith("embedded://") and not Path(url.removeprefix("embedded://")).exists():
+    if _missing(url):
         return f"{url} will be made at the first start"
     log = wiring.log(settings)
     try:

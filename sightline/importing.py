@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from services import wiring
 from services.adapters.cel import CelEvaluator
@@ -19,17 +19,13 @@ from services.catalogue.canonical import to_text
 from services.catalogue.load import load_catalogue
 from services.domain.catalogue import Catalogue
 from services.domain.stored import RunRecord
+from services.importing.documents import ImportDocument
 from services.importing.load import load_mapping
 from services.importing.run import Importer, Progress, Report, Stage
 from services.live import LiveView
 from services.settings import Settings
 from sightline.cli.output import console, print_json
 from sightline.node import PROCESSOR, RECORDER, Node
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from services.importing.documents import ImportDocument
 
 POLL_S = 0.02
 Tell = Callable[[Progress], None]
@@ -43,11 +39,23 @@ def run_import(
     found = load_catalogue(catalogue or _catalogue_beside(mapping_path), CelEvaluator())
     mapping = load_mapping(mapping_path, found)
     with _progress(quiet=as_json) as tell:
-        report = asyncio.run(_import(Settings(), mapping, found, paths, run, tell))
+        wanted = Wanted(mapping, found, paths, run or mapping.metadata.name, tell)
+        report = asyncio.run(_import(Settings(), wanted))
     if as_json:
         print_json(report.to_dict())
     else:
         _print(report, time.monotonic() - begun)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be imported, and who hears how far it is."""
+
+    mapping: ImportDocument
+    catalogue: Catalogue
+    paths: Sequence[Path]
+    run: str
+    tell: Tell
 
 
 def _catalogue_beside(mapping: Path) -> Path:
@@ -56,33 +64,15 @@ def _catalogue_beside(mapping: Path) -> Path:
     return inner if inner.is_dir() else mapping.parent
 
 
-async def _import(
-    settings: Settings,
-    mapping: ImportDocument,
-    catalogue: Catalogue,
-    paths: Sequence[Path],
-    run: str | None,
-    tell: Tell,
-) -> Report:
+async def _import(settings: Settings, wanted: Wanted) -> Report:
     local = settings.broker.url.startswith("embedded:")
     node = Node(settings, {PROCESSOR, RECORDER} if local else set())
-    name, attempt, tenant = run or mapping.metadata.name, node.clock.now(), settings.tenant
-    importer = Importer(
-        node.log, node.topics, node.clock, catalogue, CelEvaluator(), tenant, settings.intake,
-        max_event_bytes=settings.api.max_event_bytes,
-    )  # fmt: skip
-    runs = node.database.runs
     reports: list[Report] = []
 
     async def work() -> None:
-        await runs.begin(
-            RunRecord(tenant, name, attempt, catalogue.digest, to_text(catalogue), started=node.clock.now())
-        )
-        report = await importer.run(mapping, paths, run=name, attempt=attempt, tell=tell)
-        await runs.end(tenant, name, attempt, node.clock.now(), report.to_dict())
-        reports.append(report)
+        reports.append(await _write(node, wanted))
         if local:
-            await _completed(node, tenant, report, catalogue)
+            await _completed(node, reports[0], wanted.catalogue)
 
     try:
         await node.start()
@@ -92,7 +82,31 @@ async def _import(
     return reports[0]
 
 
-async def _completed(node: Node, tenant: str, report: Report, catalogue: Catalogue) -> None:
+async def _write(node: Node, wanted: Wanted) -> Report:
+    """Everything into the log, and the run into the database."""
+    catalogue, tenant, runs = wanted.catalogue, node.settings.tenant, node.database.runs
+    importer = Importer(
+        node.log,
+        node.topics,
+        node.clock,
+        catalogue,
+        CelEvaluator(),
+        tenant,
+        node.settings.intake,
+        max_event_bytes=node.settings.api.max_event_bytes,
+    )
+    attempt = node.clock.now()
+    await runs.begin(
+        RunRecord(tenant, wanted.run, attempt, catalogue.digest, to_text(catalogue), started=attempt)
+    )
+    report = await importer.run(
+        wanted.mapping, wanted.paths, run=wanted.run, attempt=attempt, tell=wanted.tell
+    )
+    await runs.end(tenant, wanted.run, attempt, node.clock.now(), report.to_dict())
+    return report
+
+
+async def _completed(node: Node, report: Report, catalogue: Catalogue) -> None:
     """Wait until every judge partition has told the run's end, and the recorder has kept all."""
     program = wiring.program_loader()(to_text(catalogue))
     judges = {kpi.judge for kpi in program.kpis.values()}
@@ -100,7 +114,7 @@ async def _completed(node: Node, tenant: str, report: Report, catalogue: Catalog
     following = asyncio.create_task(view.run())
     try:
         while True:
-            run = view.get(tenant, report.run)
+            run = view.get(node.settings.tenant, report.run)
             ended = {judge for judge, part in run.partitions.items() if part.complete}
             if run.attempt == report.attempt and judges <= ended:
                 break
@@ -108,7 +122,7 @@ async def _completed(node: Node, tenant: str, report: Report, catalogue: Catalog
     finally:
         following.cancel()
     assert node.recorder is not None
-    while await node.recorder.lag() > 0:
+    while await node.recorder.lag() > 0:  # noqa: ASYNC110  # the lag is on disk: there is nothing to be told by
         await asyncio.sleep(POLL_S)
 
 

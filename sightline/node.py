@@ -76,7 +76,7 @@ class Node:
             self._failed.exception()  # told by watch; asyncio would complain about it once more
 
     async def watch(self, work: Coroutine[None, None, None] | None = None) -> None:
-        """Until ``work`` is done (None: for ever), or a part fails: then its error is raised and the process must end."""
+        """Until ``work`` is done (None: for ever). Raises the error of a part that fails: the process must end then."""
         failed = asyncio.shield(self._failed)
         if work is None:
             await failed
@@ -175,8 +175,17 @@ class Node:
             max_event_bytes=settings.api.max_event_bytes,
         )
         await self._up(intake.start, intake.stop)
-        if settings.intake.sources:
-            from services.intake.source_topics import SourceTopics
-
-            self._run(SourceTopics(self.log, intake, settings).run(), "source topics")
+        await self._start_source_topics(intake)
         return intake
+
+    async def _start_source_topics(self, intake: Intake) -> None:
+        from services.intake.source_topics import SourceTopics
+
+        source_topics = SourceTopics(
+            intake,
+            self.log,
+            group=f"{self.topics.prefix}.intake",
+            sources=self.settings.intake.sources,
+            tenant=self.settings.tenant,
+        )
+        await self._up(source_topics.start, source_topics.stop)

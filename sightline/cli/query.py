@@ -58,11 +58,11 @@ def kpis(url: Url = DEFAULT_URL, run: Run = "live", as_json: Json = False) -> No
     table = Table("KPI", "value", "target", "status", "owner", box=None, header_style="dim")
     for kpi in data["kpis"]:
         definition, target = kpi["definition"], kpi["definition"]["target"]
-        total = next((value for value in kpi["values"] if not value["scope"]), {})
+        total: dict[str, Any] = next((value for value in kpi["values"] if not value["scope"]), {})
         value = total.get("value")
         table.add_row(
             definition["title"],
-            f"{value:,.2f} {definition['unit']}" if value is not None else "–",
+            f"{value:,.2f} {definition['unit']}" if value is not None else "-",
             f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
             GLYPHS[total.get("status", "unknown")],
             definition["owner"],
@@ -90,6 +90,6 @@ def cases(
     for case in data["cases"]:
         attributes = ", ".join(f"{name}={value}" for name, value in case["attributes"].items())
         table.add_row(
-            case["process"], case["case"], case["step"] or "–", ", ".join(case["flags"]), attributes
+            case["process"], case["case"], case["step"] or "-", ", ".join(case["flags"]), attributes
         )
     console.print(table)

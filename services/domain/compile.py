@@ -168,55 +168,6 @@ def families_of(catalogue: Catalogue) -> dict[str, str]:
     return {name: find(name) for name in catalogue.kpis}
 
 
-@dataclass(frozen=True, slots=True)
-class HotFields:
-    """Which fields of an event type the engine reads: ``texts`` (strings to intern), ``numbers`` and ``flags``, and
-    ``hashes`` (of which only a hash is needed).
-    """
-
-    texts: frozenset[str]
-    numbers: frozenset[str]
-    flags: frozenset[str]
-    hashes: frozenset[str]
-
-
-def hot_fields(program: Program) -> dict[str, HotFields]:
-    """What each event type's rows must offer, over all measures, step filters and processes."""
-    catalogue = program.catalogue
-    read: dict[str, set[str]] = {name: set() for name in catalogue.events}
-    hashed: dict[str, set[str]] = {name: set() for name in catalogue.events}
-    for cube in program.cubes:
-        for measure in cube.measures:
-            if isinstance(measure.feed, EventFeed):
-                target = read[measure.feed.event]
-                target |= set(cube.dimensions) | (measure.filter.fields if measure.filter else frozenset())
-                if measure.field:
-                    (hashed[measure.feed.event] if measure.agg is Agg.DISTINCT else target).add(measure.field)
-    for process in catalogue.processes.values():
-        for step in process.steps:
-            chosen = program.step_filters.get((process.name, step.name))
-            read[step.event] |= {name for from_, name in process.attributes.values() if from_ == step.name}
-            read[step.event] |= chosen.fields if chosen else frozenset()
-            for due in process.dues:
-                if due.step == step.name:
-                    read[step.event] |= {name for name in (due.field, due.item) if name}
-    return {
-        name: _split(event_fields(catalogue, name), read[name], hashed[name]) for name in catalogue.events
-    }
-
-
-def _split(fields: Mapping[str, Field], read: set[str], hashed: set[str]) -> HotFields:
-    def of(*types: FieldType) -> frozenset[str]:
-        return frozenset(name for name in read if fields[name].type in types)
-
-    return HotFields(
-        of(FieldType.STRING),
-        of(FieldType.INTEGER, FieldType.DECIMAL, FieldType.TIMESTAMP),
-        of(FieldType.BOOLEAN),
-        frozenset(hashed),
-    )
-
-
 def digest_of(value: object) -> str:
     """16 hex digits that identify a value made of JSON's types."""
     return f"{hash64(json.dumps(value, sort_keys=True, default=str).encode()):016x}"

@@ -18,7 +18,7 @@ from services.domain.catalogue import (
     Window,
     WindowKind,
 )
-from services.domain.compile import compile_catalogue, families_of, hot_fields
+from services.domain.compile import compile_catalogue, families_of
 from services.domain.filters import compile_filter
 from services.domain.identity import hash64
 from services.domain.program import EventFeed, OpenFeed, Program
@@ -153,13 +153,9 @@ def test_the_percentile_is_read_from_a_measure_that_all_percentiles_share() -> N
     assert compiled.kpis["p90"].version != compiled.kpis["p50"].version
 
 
-def test_the_engine_is_told_which_fields_it_reads() -> None:
-    """Dimensions, filters and attributes are interned; what is only counted distinctly is hashed."""
-    distinct = MeasureSpec(Agg.DISTINCT, event="order.placed", field="customer")
-    compiled = program(kpi("customers", measure=distinct), kpi("revenue", measure=SUM))
-    hot = hot_fields(compiled)["order.placed"]
-    assert set(hot.texts) == {"site"}
-    assert set(hot.numbers) == {"amount"}
-    assert set(hot.hashes) == {"customer"}
+def test_a_steps_filter_is_compiled_with_the_program() -> None:
+    """OBSERVE asks it which events of the type make the step."""
+    compiled = program(kpi("revenue", measure=SUM))
     assert compiled.step_filters["order", "placed"].source == "amount > 0"
+    assert compiled.step_filters["order", "placed"].fields == {"amount"}
     assert compiled.cubes[0].measures[0].feed == EventFeed("order.placed")

@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain import scopes
 from services.domain.aggregates import COLUMNS, Aggregates, Arrays
 from services.domain.cells import floor_behind
 from services.domain.index import Index, pair
 from services.domain.partials import CubeCells, SketchCells
 from services.domain.program import BASE, Cube
-from services.domain.rows import Mask, Numbers
+from services.domain.rows import Codes, Mask, Numbers, Strings
 from services.domain.sketches import Sketch
 from services.domain.tables import MONOTONE, Table, grown
 
 _PANE_BITS = 28
 _SOURCE_BITS = 12
 _FLUSH_CELLS = 100_000
+_NO_CAP = 2**31  # OBSERVE has bounded them
 
 Texts = tuple[str, ...]
 
@@ -64,18 +66,19 @@ class Scopes:
     def __init__(self, dimensions: Texts) -> None:
         self.dimensions = dimensions
         self.texts: list[Texts] = []
-        self._number: dict[Texts, int] = {}
+        self._strings = Strings()
+        self._numbers = scopes.Scopes(dimensions, self._strings, cap=_NO_CAP)
         self._groupings: dict[Texts, Grouping] = {}
 
     def number(self, texts: Texts) -> int:
         """The number of a scope, given now if it is new."""
-        found = self._number.get(texts)
-        if found is None:
-            found = self._number[texts] = len(self.texts)
-            self.texts.append(texts)
-            for grouping in self._groupings.values():
-                grouping.add(found, texts)
-        return found
+        codes = [self._strings.code(text) for text in texts]
+        return int(self._find(np.array([codes], np.int32).reshape(1, len(texts)))[0])
+
+    def numbers(self, codes: Codes, strings: Sequence[str]) -> Numbers:
+        """The numbers of scopes of shape (n, dimensions), as codes into ``strings``; new ones are added."""
+        own = np.array([*(self._strings.code(text) for text in strings), self._strings.code("")], np.int32)
+        return self._find(own[codes])
 
     def grouping(self, dimensions: Texts) -> Grouping:
         """Scopes by ``dimensions``; one object however often it is asked for."""
@@ -84,6 +87,15 @@ class Scopes:
             found = self._groupings[dimensions] = Grouping(dimensions, self.dimensions)
             for number, texts in enumerate(self.texts):
                 found.add(number, texts)
+        return found
+
+    def _find(self, codes: Codes) -> Numbers:
+        found = self._numbers.find(codes)
+        for row in self._numbers.codes[len(self.texts) :].tolist():
+            texts = tuple(self._strings.texts[code] for code in row)
+            for grouping in self._groupings.values():
+                grouping.add(len(self.texts), texts)
+            self.texts.append(texts)
         return found
 
 
@@ -152,11 +164,8 @@ class CubeTable:
         # What a cell held must be known before it is carried away.
         if queue.items and (cells.carried or list(queue.items[-1].cells.columns) != list(cells.columns)):
             self._lay()
-        numbers = [
-            self.scopes.number(tuple(strings[code] if code >= 0 else "" for code in row))
-            for row in cells.scopes.tolist()
-        ]
-        scope = np.array(numbers, np.int64)[cells.scope] if numbers else np.empty(0, np.int64)
+        numbers = self.scopes.numbers(cells.scopes, strings)
+        scope = numbers[cells.scope] if numbers.size else np.empty(0, np.int64)
         self._queue.items.append(_Queued(source, scope, cells))
         self._queue.cells += scope.size
         if self._queue.cells > _FLUSH_CELLS:

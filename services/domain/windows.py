@@ -98,6 +98,9 @@ def slots(grain: str, timezone: str, instants: Numbers) -> tuple[Numbers, Number
     """Starts and ends of the slots that hold ``instants``: ``slot`` for many."""
     if instants.size == 0:
         return instants, instants
+    if instants[0] == instants[-1] and (instants == instants[0]).all():  # as live events mostly are
+        start, end = slot(grain, timezone, int(instants[0]))
+        return np.full(instants.size, start), np.full(instants.size, end)
     edges = _edges(LONG_GRAINS.get(grain, "day"), timezone, int(instants.min()), int(instants.max()))
     index = np.searchsorted(edges, instants, side="right")
     starts, ends = edges[index - 1], edges[index]

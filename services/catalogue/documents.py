@@ -317,7 +317,7 @@ class LevelSpec(KpiSpec):
 
 def _type(value: object) -> str | None:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return f"<{kind}>" if kind in {type_.value for type_ in KpiType} else None
+    return f"<{kind}>" if kind in [type_.value for type_ in KpiType] else None
 
 
 AnyKpiSpec = Annotated[

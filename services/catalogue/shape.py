@@ -14,7 +14,7 @@ from services.catalogue.read import Document, Path_
 from services.domain.catalogue import KpiType
 
 # Documents of other parts of the product that may live in the same folder.
-FOREIGN_KINDS = frozenset({"Import", "ImportMapping", "Mapping", "Test"})
+FOREIGN_KINDS = ("Import", "ImportMapping", "Mapping", "Test")
 
 # What things are called elsewhere.
 _ELSEWHERE = {
@@ -70,7 +70,7 @@ def read_shape(document: Document) -> tuple[AnyDocument | None, list[Problem]]:
         return None, [
             document.problem(("kind",), "the kind is missing", f"write one of {', '.join(DOCUMENTS)}")
         ]
-    if kind not in DOCUMENTS:
+    if kind not in list(DOCUMENTS):
         message = f"{kind!r} is no kind of document"
         return None, [document.problem(("kind",), message, did_you_mean(str(kind), DOCUMENTS))]
     try:

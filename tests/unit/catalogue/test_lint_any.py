@@ -30,12 +30,11 @@ RIGHT = [
     for text in (EVENTS, PROCESS, ORDERS, *(kpi(spec, f"k{index}") for index, spec in enumerate(KPIS)))
     for document in yaml.safe_load_all(text)
 ]
-WORDS = st.sampled_from(
-    (
-        "order|placed|delivered|site|amount|orders|k0|k1|count|sum|percentile|promised|order.placed|amount > |"
-        'site == "x"|1h||level|derived|ratio|lateness|met|Ä b'
-    ).split("|")
+_TEXT = (
+    "order|placed|delivered|site|amount|orders|k0|k1|count|sum|percentile|promised|order.placed|amount > |"
+    'site == "x"|1h||level|derived|ratio|lateness|met|Ä b'
 )
+WORDS = st.sampled_from(_TEXT.split("|"))
 VALUES: st.SearchStrategy[Any] = st.one_of(
     WORDS,
     st.none(),

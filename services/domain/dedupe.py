@@ -43,7 +43,10 @@ class Dedupe:
         for bucket in self._buckets[:-1]:
             fresh &= bucket.find(identities) < 0
         at = np.flatnonzero(fresh)
-        rows, before = self._buckets[-1].upsert(identities[at])
+        newest = self._buckets[-1]
+        rows, before = newest.upsert(identities[at])
+        if len(newest) - before == at.size:
+            return fresh
         first = np.zeros(at.size, np.bool_)
         new = rows >= before
         first[new] = _first_of_each(rows[new] - before)

@@ -48,19 +48,7 @@ class Index:
 
     def find(self, keys: Hashes) -> Rows32:
         """The row of each key; -1 where it has none."""
-        table, stored = self._slots, self._keys
-        mask = table.size - 1
-        slots = self._home(keys)
-        rows = table[slots]
-        at = np.flatnonzero((stored[rows] != keys) & (rows >= 0))
-        keys, slots = keys[at], slots[at]
-        while at.size:
-            slots = (slots + 1) & mask
-            found = table[slots]
-            rows[at] = found
-            on = np.flatnonzero((stored[found] != keys) & (found >= 0))
-            at, keys, slots = at[on], keys[on], slots[on]
-        return rows
+        return self._probe(keys)[0]
 
     def upsert(self, keys: Hashes) -> tuple[Rows32, int]:
         """The row of each key, and how many rows there were before; unknown keys get the next rows.
@@ -68,10 +56,12 @@ class Index:
         A key that stands in ``keys`` several times gets one row.
         """
         before = self._n
-        rows = self.find(keys)
-        missing = np.flatnonzero(rows < 0)
+        rows, slots = self._probe(keys)
+        missing = (rows < 0).nonzero()[0]
         if missing.size:
-            rows[missing] = self._insert(keys[missing])
+            keys = keys[missing]
+            moved = self._reserve(before + keys.size)
+            rows[missing] = self._insert(keys, self._home(keys) if moved else slots[missing])
         return rows, before
 
     def keep(self, kept: NDArray[np.bool_]) -> Rows32:
@@ -88,47 +78,67 @@ class Index:
         spread: NDArray[np.uint64] = (keys * _SPREAD) >> self._shift
         return spread.view(np.int64)
 
-    def _insert(self, keys: Hashes) -> Rows32:
-        """Rows for keys that are not in the table.
+    def _probe(self, keys: Hashes) -> tuple[Rows32, NDArray[np.int64]]:
+        """Each key's row, and the slot where the search ended: the key's, or an empty one."""
+        table, stored = self._slots, self._keys
+        mask = table.size - 1
+        ends = self._home(keys)
+        rows = table[ends]
+        at = ((stored[rows] != keys) & (rows >= 0)).nonzero()[0]
+        keys, slots = keys[at], ends[at]
+        while at.size:
+            slots = (slots + 1) & mask
+            found = table[slots]
+            rows[at], ends[at] = found, slots
+            on = ((stored[found] != keys) & (found >= 0)).nonzero()[0]
+            at, keys, slots = at[on], keys[on], slots[on]
+        return rows, ends
+
+    def _insert(self, keys: Hashes, slots: NDArray[np.int64]) -> Rows32:
+        """Rows for keys that are not in the table, from ``slots`` on.
 
         Each claims the empty slot it meets with a provisional row; the first of several claimants wins, the others
-        see whether the winner is their own key or probe on. Then winners are numbered in the order they came.
+        see whether the winner is their own key or probe on. Where keys repeat, winners are numbered anew.
         """
-        self._reserve(self._n + keys.size)
         table, stored, base = self._slots, self._keys, self._n
         mask = table.size - 1
         stored[base : base + keys.size] = keys
-        owner = np.empty(keys.size, np.int32)
-        claimed = np.empty(keys.size, np.int64)
-        at = np.arange(keys.size)
-        slots = self._home(keys)
+        mine = np.arange(base, base + keys.size, dtype=np.int32)
+        owner, ends = mine.copy(), slots.copy()
+        at, claim = np.arange(keys.size), mine
         while at.size:
-            empty = np.flatnonzero(table[slots] < 0)
-            claims = empty[::-1]  # of repeated indices numpy keeps the last write: the first claimant
-            table[slots[claims]] = at[claims] + base
+            empty = (table[slots] < 0).nonzero()[0][::-1]
+            table[slots[empty]] = claim[
+                empty
+            ]  # of repeated indices numpy keeps the last write: the first claimant
             row = table[slots]
-            same = stored[row] == keys[at]
-            owner[at[same]] = row[same]
-            claimed[at[same]] = slots[same]
-            go = ~same
-            at, slots = at[go], (slots[go] + 1) & mask
-        won = owner == np.arange(base, base + keys.size)
-        winners = np.flatnonzero(won)
-        number = np.full(keys.size, -1, np.int32)
-        number[winners] = np.arange(base, base + winners.size, dtype=np.int32)
-        table[claimed[winners]] = number[winners]
-        stored[base : base + winners.size] = keys[winners]
+            lost = (row != claim).nonzero()[0]
+            same = stored[row[lost]] == keys[at[lost]]
+            owner[at[lost[same]]] = row[lost[same]]
+            on = lost[~same]
+            at, claim, slots = at[on], claim[on], (slots[on] + 1) & mask
+            ends[at] = slots
+        winners = (owner == mine).nonzero()[0]
         self._n = base + winners.size
+        if winners.size == keys.size:
+            return owner
+        number = np.full(keys.size, -1, np.int32)
+        number[winners] = mine[: winners.size]
+        table[ends[winners]] = number[winners]
+        stored[base : self._n] = keys[winners]
         return number[owner - base]
 
-    def _reserve(self, rows: int) -> None:
+    def _reserve(self, rows: int) -> bool:
+        """Make room for ``rows`` rows; whether slots have moved."""
         if rows > self._keys.size:
             grown = np.empty(max(rows, self._keys.size * 3 // 2), np.uint64)
             grown[: self._n] = self._keys[: self._n]
             self._keys = grown
-        if 2 * rows > self._slots.size:
-            self._slots, self._shift = _slots(rows)
-            self._place()
+        if 2 * rows <= self._slots.size:
+            return False
+        self._slots, self._shift = _slots(rows)
+        self._place()
+        return True
 
     def _rebuild(self, keys: Hashes) -> None:
         self._n = keys.size
@@ -144,7 +154,7 @@ class Index:
         rows = np.arange(self._n, dtype=np.int32)
         slots = self._home(self._keys[: self._n])
         while rows.size:
-            empty = np.flatnonzero(table[slots] < 0)
+            empty = (table[slots] < 0).nonzero()[0]
             table[slots[empty]] = rows[empty]
             go = table[slots] != rows
             rows, slots = rows[go], (slots[go] + 1) & mask

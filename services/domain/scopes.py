@@ -31,6 +31,7 @@ class Scopes:
         self._cap = cap
         self._index = Index()
         self._codes = np.empty((0, len(dimensions)), np.int32)
+        self._direct = np.empty(0, np.int64)  # of one dimension: code → scope, -1 where there is none yet
 
     def __len__(self) -> int:
         return len(self._index)
@@ -46,12 +47,29 @@ class Scopes:
             if not len(self):
                 self._admit(np.zeros(1, np.uint64), np.empty((1, 0), np.int32))
             return np.zeros(rows.n, np.int64)
+        if len(self.dimensions) == 1:
+            return self._of_one(rows.code(self.dimensions[0]))
         codes = np.empty((rows.n, len(self.dimensions)), np.int32)
         for column, name in enumerate(self.dimensions):
             codes[:, column] = rows.code(name)
         if rows.n and codes.min() < 0:
             codes[codes < 0] = self.strings.code("")
         return self.find(codes)
+
+    def _of_one(self, codes: Codes) -> NDArray[np.int64]:
+        nothing = self.strings.code("") if codes.size and codes.min() < 0 else 0
+        codes = np.where(codes < 0, nothing, codes)
+        if len(self.strings.texts) > self._direct.size:
+            grown = np.full(len(self.strings.texts) * 3 // 2, -1)
+            grown[: self._direct.size] = self._direct
+            self._direct = grown
+        found: NDArray[np.int64] = self._direct[codes]
+        missing = (found < 0).nonzero()[0]
+        if missing.size:
+            found[missing] = self.find(codes[missing, None])
+            told = found[missing] < self._cap  # what overflows is looked up again, to be counted
+            self._direct[codes[missing[told]]] = found[missing[told]]
+        return found
 
     def find(self, codes: Codes) -> NDArray[np.int64]:
         """The scopes with these codes, shape (n, dimensions); new ones are added."""
@@ -72,6 +90,7 @@ class Scopes:
         codes = arrays["codes"]
         self._codes = codes.reshape(codes.size // width, width) if width else np.empty((1, 0), np.int32)
         self._index = Index(_keys(self._codes))
+        self._direct = np.empty(0, np.int64)
         self.overflowed = meta["overflowed"]
 
     def _admit(self, keys: Hashes, codes: Codes) -> NDArray[np.int32]:

@@ -32,6 +32,7 @@ from services.ports import Append, Clock, Log
 from services.settings import Intake as IntakeSettings
 from services.topics import Topics
 
+DAY = 86_400_000
 ROWS_PER_TURN = 500
 """Rows mapped, or events validated, between two turns of the event loop."""
 EVENTS_PER_APPEND = 16_000
@@ -144,8 +145,8 @@ class Importer:
     ) -> Report:
         """Import the files under ``paths`` as run ``run`` (default: the mapping's name), replacing that run.
 
-        ``attempt`` must grow with each repetition (default: the clock). ``as_of`` leaves later events out and ends the run at that instant. Returns once the log has acknowledged
-        all. Raises ``InvalidInput`` for files that do not fit the mapping, before anything is written.
+        ``attempt`` must grow with each repetition (default: the clock). ``as_of`` leaves later events out and ends
+        the run at that instant. Returns once the log has acknowledged all. Raises ``InvalidInput`` for files that do not fit the mapping, before anything is written.
         """
         name = run or mapping.metadata.name
         if name == LIVE:
@@ -201,6 +202,7 @@ class Importer:
         validate = Validator(self.catalogue, max_event_bytes=self.max_event_bytes).validate
         framer = self._framer(report)
         highest = passed = 0
+        span = self._span()
         total = report.read - report.after_as_of
         await self.log.append(self._beginning(framer))
         for number, item in enumerate(sorter):
@@ -211,12 +213,12 @@ class Importer:
             if isinstance(outcome, Rejection):
                 report.refuse(_refusal(outcome, f"{files[item.file]}:{item.line}"))
                 continue
+            if framer.events >= EVENTS_PER_APPEND or (framer.events and outcome.time > passed + span):
+                await self.log.append(framer.take(passed, ticks=True))
+                passed = highest
             framer.add(outcome)
             highest = max(highest, outcome.time)
             _count(report, outcome)
-            if framer.events >= EVENTS_PER_APPEND:
-                await self.log.append(framer.take(passed, ticks=True))
-                passed = highest
         await self.log.append(framer.take(passed, ticks=True))
         end = highest if report.as_of is None else max(highest, report.as_of)
         report.as_of = end
@@ -227,6 +229,10 @@ class Importer:
         """Every partition learns of the new attempt, then of its catalogue."""
         text = to_text(self.catalogue)
         return framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=text)
+
+    def _span(self) -> int:
+        """How much time one append may cover: due times that pass meanwhile must still find their windows kept."""
+        return max(DAY, min((kpi.reopen_ms for kpi in self.catalogue.kpis.values()), default=DAY))
 
     def _framer(self, report: Report) -> Framer:
         return Framer(

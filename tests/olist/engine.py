@@ -29,6 +29,8 @@ from tests.unit.intake.given import ListLog, StoppedClock
 
 EXAMPLE = ROOT / "examples" / "olist"
 RUN = "olist"
+SPAN = 30 * 86_400_000
+"""What an append may cover; the catalogue reopens for 35 days."""
 Scoped = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -84,6 +86,8 @@ class Said:
         """Take what is new."""
         if isinstance(told, KpiValues):
             self.values |= {(value.kpi, _key(value.scope)): value.value for value in told.values}
+            for kpi, scope in told.removed:
+                self.values.pop((kpi, _key(scope)), None)
             self.counters = dict(told.counters)
             if told.complete and told.part == told.parts - 1:
                 self.complete.add(told.partition)
@@ -98,8 +102,13 @@ class Said:
         return self.values[kpi, _key(scope)]
 
     def everything(self) -> tuple[object, object]:
-        """All values and windows, whatever their versions: equal means equal results."""
-        return self.values, {place: value for place, (_, value) in self.windows.items()}
+        """All values and windows, whatever their versions: equal means equal results.
+
+        A case may be told before it is known where it belongs; the scope that it then leaves stays, at zero.
+        """
+        unknown = {place for place, value in self.values.items() if value == 0 and ("state", "") in place[1]}
+        values = {place: value for place, value in self.values.items() if place not in unknown}
+        return values, {place: value for place, (_, value) in self.windows.items()}
 
     def by_state(self, kpi: str) -> dict[tuple[int, str], float]:
         """(start, state) → value of the history's windows."""
@@ -159,10 +168,10 @@ def shuffled(records: Sequence[Append], seed: int, within: int) -> list[Append]:
     )  # fmt: skip
     made = framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=to_text(known))
     highest = passed = 0
-    for number, event in enumerate(events, 1):
-        framer.add(event)
-        highest = max(highest, event.time)
-        if number % 5000 == 0:
+    for event in events:
+        if framer.events >= 3000 or event.time > passed + SPAN:
             made += framer.take(passed, ticks=True)
             passed = highest
+        framer.add(event)
+        highest = max(highest, event.time)
     return made + framer.take(passed, ticks=True) + framer.mark(Kind.END, highest)

@@ -34,8 +34,8 @@ class ProcessorApp(faust.App):
 def create_app(settings: Settings, topics: Topics, log: Log, instance: str) -> ProcessorApp:
     """An app for the broker that ``settings`` name.
 
-    ``log`` is the same broker through the port, ``instance`` the worker's name in its group. Raises ``InvalidInput`` for an unknown scheme and ``Unavailable`` where a part that Kafka needs is
-    missing.
+    ``log`` is the same broker through the port, ``instance`` the worker's name in its group. Raises
+    ``InvalidInput`` for an unknown scheme and ``Unavailable`` where a part that Kafka needs is missing.
     """
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -220,7 +220,7 @@ class Driver:
         if self.recovering or now < self._watch_due:
             return
         self._watch_due = now + _WATCH_EVERY
-        for number, (_, end) in (await self._source.ends(self.topic)).items():
+        for number, (_, end) in (await self._ends()).items():
             if (partition := self._partitions.get(number)) is None:
                 continue
             partition.end = end
@@ -237,8 +237,10 @@ class Driver:
         gaps = [p for p in self._partitions.values() if p.gap and not p.queue and now >= p.seek_due]
         if not gaps or self.recovering:
             return
-        ends = await self._source.ends(self.topic)
+        ends = await self._ends()
         for partition in gaps:
+            if partition.number not in ends:
+                continue
             partition.seek_due = now + partition.seek_wait
             partition.seek_wait = min(2 * partition.seek_wait, _LONGEST_SEEK_WAIT)
             partition.gap = False
@@ -246,6 +248,14 @@ class Driver:
             if (first := ends[partition.number][0]) > partition.expected:
                 self._lost(partition, first)
             await self._consumer.go_to({TP(self.topic, partition.number): partition.expected})
+
+    async def _ends(self) -> dict[int, tuple[int, int]]:
+        """Where the log begins and ends; nothing while the broker is away: a send that fails ends the process."""
+        try:
+            return await self._source.ends(self.topic)
+        except Unavailable as error:
+            _log.warning("%s: %s", self.name, error)
+            return {}
 
     def _lost(self, partition: Partition, first: int) -> None:
         """The log begins after what the state needs: an alarm; on only where the input repeats itself."""

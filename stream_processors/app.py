@@ -6,7 +6,6 @@ values are not used, and what is raw stays raw: keys and values are bytes.
 
 from __future__ import annotations
 
-import logging
 from typing import Any, cast
 
 import faust
@@ -17,11 +16,10 @@ from services.errors import InvalidInput, Unavailable
 from services.ports import LocalLog, Log
 from services.settings import Settings
 from services.topics import Topics
+from stream_processors.quiet import quieten
 from stream_processors.tables import SnapshotTable, SnapshotTables
 from stream_processors.transports import embedded
 from stream_processors.transports.seeking import HelpingSchema
-
-_QUIET = ("faust", "mode", "aiokafka", "kafka")
 
 
 class ProcessorApp(faust.App):
@@ -37,8 +35,7 @@ def create_app(settings: Settings, topics: Topics, log: Log, instance: str) -> P
     ``log`` is the same broker through the port, ``instance`` the worker's name in its group. Raises
     ``InvalidInput`` for an unknown scheme and ``Unavailable`` where a part that Kafka needs is missing.
     """
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    quieten()
     scheme = settings.broker.url.partition("://")[0]
     if scheme == "embedded":
         return _on_embedded(settings, topics, log)

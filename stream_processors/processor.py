@@ -28,7 +28,7 @@ Factory = Callable[[int], State]
 _log = logging.getLogger(__name__)
 _BOTH = (observe.NAME, judge.NAME)
 _LAST_WORDS = 0.5
-_STOP = 3.0
+_STOP = 1.2
 
 
 class Processor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -11,8 +12,9 @@ from starlette.responses import Response
 from api.dependencies import Deps, Reader
 from api.kpis import Run, ScopeParam, parse_scope
 from api.present import LIVE
-from api.shapes import HistoryShape, PointShape, answer
+from api.shapes import HistoriesShape, HistoryShape, PointShape, answer
 from services.domain.catalogue import Kpi
+from services.domain.history import Point
 from services.domain.windows import DAY, GRAINS, HOUR, MINUTE, WEEK
 from services.errors import InvalidInput, NotFound
 from services.histories import Histories
@@ -69,8 +71,31 @@ async def get_kpi_history(
         since = instant("from", start)
     histories = Histories(deps.history, deps.catalogues)
     points = await histories.of(grant.tenant, run, name, start=since, end=before, step=length, scope=wanted)
-    shapes = [PointShape(each.start, each.end, each.value, each.samples) for each in points]
-    return answer(HistoryShape(name, run, wanted, length, kpi.unit, shapes))
+    return answer(HistoryShape(name, run, wanted, length, kpi.unit, _shapes(points)))
+
+
+@router.get("/history", operation_id="listHistories", responses={200: {"model": HistoriesShape}})
+async def list_histories(
+    deps: Deps,
+    grant: Reader,
+    *,
+    run: Run = LIVE,
+    slots: Annotated[int, Query(ge=1, le=1000, description="how many of the latest slots")] = SLOTS,
+) -> Response:
+    """The total of every KPI over its latest closed slots: what a page of all KPIs needs, at once."""
+    catalogue = await deps.catalogues.of(grant.tenant, run)
+    now = deps.live.get(grant.tenant, run).time or deps.clock.now()
+    histories = Histories(deps.history, deps.catalogues)
+    found: list[HistoryShape] = []
+    for name, kpi in catalogue.kpis.items():
+        since = now - slots * LENGTHS[kpi.grain]
+        points = await histories.of(grant.tenant, run, name, start=since, end=None, step=kpi.grain, scope={})
+        found.append(HistoryShape(name, run, {}, kpi.grain, kpi.unit, _shapes(points)))
+    return answer(HistoriesShape(run, found))
+
+
+def _shapes(points: Sequence[Point]) -> list[PointShape]:
+    return [PointShape(each.start, each.end, each.value, each.samples) for each in points]
 
 
 def instant(field: str, text: str) -> int:

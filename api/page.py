@@ -17,7 +17,6 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
-_IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 def mount(app: FastAPI, root: Path) -> None:
@@ -35,6 +34,5 @@ def mount(app: FastAPI, root: Path) -> None:
                 if (root / "index.html").is_file()
                 else "the page was not built: make web",
             )
-        # Vite puts a digest into the names of assets, so they never change; the page itself may.
-        cache = _IMMUTABLE if path.startswith("assets/") else "no-cache"
-        return FileResponse(file, headers={**_HEADERS, "cache-control": cache})
+        # Asked for anew each time: names carry no digest, and a new version must not meet old scripts.
+        return FileResponse(file, headers={**_HEADERS, "cache-control": "no-cache"})

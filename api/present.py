@@ -17,7 +17,7 @@ from api.shapes import (
     ValueShape,
     WindowShape,
 )
-from services.domain.catalogue import Catalogue, Kpi
+from services.domain.catalogue import Agg, Catalogue, Kpi, KpiType
 from services.domain.facts import KpiValue, SourceFreshness
 from services.live import PartitionView, RunView, ValueKey
 
@@ -53,7 +53,14 @@ def definition(kpi: Kpi) -> DefinitionShape:
         kpi.grain,
         None if target is None else TargetShape(target.value, target.band, target.direction.value),
         kpi.minimum_samples,
+        grows(kpi),
     )
+
+
+def grows(kpi: Kpi) -> bool:
+    """Whether a longer window means a larger number."""
+    agg = kpi.agg if kpi.type is KpiType.DURATION else kpi.measure.agg if kpi.measure is not None else None
+    return agg in {Agg.COUNT, Agg.SUM, Agg.DISTINCT}
 
 
 def value(value: KpiValue, part: PartitionView, now: int | None) -> ValueShape:

@@ -64,7 +64,11 @@ class KpiWindowShape:
 
 @dataclass(frozen=True, slots=True)
 class DefinitionShape:
-    """What the catalogue says of a KPI."""
+    """What the catalogue says of a KPI.
+
+    ``grows``: a longer window means a larger number (counts, sums), so that a slot of its history and its target are
+    of one scale only where the slot is as long as the window.
+    """
 
     name: str
     title: str
@@ -77,6 +81,7 @@ class DefinitionShape:
     grain: str
     target: TargetShape | None
     minimum_samples: int
+    grows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,14 @@ class HistoryShape:
     step: str
     unit: str
     points: list[PointShape]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoriesShape:
+    """The latest closed slots of every KPI's total, each by its own grain."""
+
+    run: str
+    histories: list[HistoryShape]
 
 
 @dataclass(frozen=True, slots=True)

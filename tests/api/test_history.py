@@ -49,6 +49,20 @@ async def test_history_is_given_by_step_and_scope(world: World) -> None:
     assert [each["value"] for each in day["points"]] == [14.0]
 
 
+async def test_the_totals_of_all_kpis_are_given_at_once(world: World) -> None:
+    """Each by its own grain, in catalogue order; a KPI without closed slots has no points."""
+    await keep(world)
+    told = (await world.client.get("/api/v1/history?slots=50")).json()
+    assert [(each["kpi"], each["step"]) for each in told["histories"]] == [
+        ("orders", "1h"),
+        ("on_time_share", "1h"),
+    ]
+    assert [each["value"] for each in told["histories"][0]["points"]] == [7.0, 7.0]
+    assert told["histories"][1]["points"] == []
+    one = (await world.client.get("/api/v1/history?slots=3")).json()
+    assert [each["start"] for each in one["histories"][0]["points"]] == [START + HOUR]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

@@ -64,7 +64,7 @@ def kpis(url: Url = DEFAULT_URL, run: Run = "live", as_json: Json = False) -> No
             definition["title"],
             f"{value:,.2f} {definition['unit']}" if value is not None else "-",
             f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
-            GLYPHS[total.get("status", "unknown")],
+            GLYPHS[total.get("status", "unknown")] if target else "[dim]- no target[/]",
             definition["owner"],
         )
     console.print(table)

@@ -33,11 +33,14 @@ HOUR = 3_600_000
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        url = f"sqlite+aiosqlite:///{tmp_path}/deep/sightline.sqlite"
-    else:
-        url = request.getfixturevalue("postgres_url")
+        return f"sqlite+aiosqlite:///{tmp_path}/deep/sightline.sqlite"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
     database = Database(url)
     await database.start()
     yield database
@@ -331,3 +334,13 @@ async def test_a_database_that_is_not_there_is_unavailable() -> None:
         with pytest.raises(InvalidInput) as caught:
             Database(url)
         assert "secret" not in str(caught.value.value)
+
+
+async def test_processes_that_start_at_once_share_a_new_database(url: str) -> None:
+    """One of them makes the schema, the others wait and find it."""
+    databases = [Database(url) for _ in range(4)]
+    try:
+        await asyncio.gather(*(database.start() for database in databases))
+        assert [await database.runs.list("default") for database in databases] == [[], [], [], []]
+    finally:
+        await asyncio.gather(*(database.stop() for database in databases))

@@ -16,14 +16,14 @@ _LOCK = 7_318_349_394_477_056  # "sightline": any number that nothing else in th
 
 
 async def migrate(connection: Connection) -> None:
-    """Bring the schema to ``HEAD``. Several processes may start at once: on PostgreSQL one goes first."""
+    """Bring the schema to ``HEAD``. Several processes may start at once: one goes first, the others find it done."""
     async with connection.reading() as reader:
         current = await reader.run_sync(_current)
     if current == HEAD:
         return
     async with connection.writing() as writer:
-        if not connection.sqlite:
-            await writer.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        lock = "BEGIN IMMEDIATE" if connection.sqlite else f"SELECT pg_advisory_xact_lock({_LOCK})"
+        await writer.exec_driver_sql(lock)
         await writer.run_sync(_upgrade)
 
 

@@ -20,6 +20,7 @@ from services.domain.identity import hash64
 from services.domain.index import Index
 from services.domain.rows import NULL, Codes, Flags, Hashes, Mask, Numbers, Strings, hash_numbers
 
+_UNKNOWN = -2
 _NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.TIMESTAMP})
 
 
@@ -46,7 +47,8 @@ class Dictionary:
         self._interner = interner
         self.starts = np.cumsum([0] + [frame.hashes.size for frame in frames])
         self.hashes = np.concatenate([*(frame.hashes for frame in frames), np.zeros(1, np.uint64)])
-        self._codes: Codes | None = None
+        self._codes = np.full(self.hashes.size, _UNKNOWN, np.int32)
+        self._codes[-1] = -1
 
     @property
     def strings(self) -> Strings:
@@ -69,17 +71,20 @@ class Dictionary:
 
     def intern(self, codes: Codes) -> Codes:
         """Codes of the same texts in ``strings``."""
-        if self._codes is None:
-            self._codes = self._interner.find(self.hashes)
-            self._codes[-1] = -1
         found = self._codes[codes]
-        unknown = np.flatnonzero((found < 0) & (codes >= 0))
-        if unknown.size:
-            new = np.unique(codes[unknown], return_index=True)[1]
-            fresh = codes[unknown][np.sort(new)]  # in the order in which they came
-            self._codes[fresh] = [self.strings.code(text.decode()) for text in self.texts(fresh)]
+        if found.size and found.min() == _UNKNOWN:
+            used = np.zeros(self._codes.size, np.bool_)
+            used[codes] = True
+            self._look_up((used & (self._codes == _UNKNOWN)).nonzero()[0])
             found = self._codes[codes]
         return found
+
+    def _look_up(self, codes: NDArray[np.intp]) -> None:
+        known = self._interner.find(self.hashes[codes])
+        self._codes[codes] = known
+        fresh = codes[known < 0].astype(np.int32)
+        if fresh.size:
+            self._codes[fresh] = [self.strings.code(text.decode()) for text in self.texts(fresh)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ class BlockRows:
         self.dictionary = dictionary
         self.n = sum(part.n for part in parts)
         self._held: dict[tuple[str, str], NDArray[Any]] = {}
+        self._shift: Codes | None = None
 
     @property
     def strings(self) -> Strings:
@@ -155,21 +161,19 @@ class BlockRows:
         """Codes of a string field ("": the case's id) in the batch's dictionary."""
         held = self._held.get(("own", name))
         if held is None:
-            held = self._held["own", name] = self._join(
-                [self._kept(part, self._shifted(part, name)) for part in self.parts]
+            held = self._held["own", name] = self._shifted(
+                self._join([self._kept(part, _string_codes(part.block, name)) for part in self.parts])
             )
         return held
 
-    def _shifted(self, part: Part, name: str) -> Codes:
-        block = part.block
-        if name in ("", "source"):
-            codes: Codes = block.source if name else block.key
-        elif block.types.get(name) is FieldType.STRING:
-            codes = block.columns[name]
-        else:
-            return np.full(block.n, -1, np.int32)
-        start = int(self.dictionary.starts[part.frame])
-        return np.where(codes < 0, -1, codes + start).astype(np.int32) if start else codes
+    def _shifted(self, codes: Codes) -> Codes:
+        """Codes of the frames' own dictionaries as codes of the batch's."""
+        if len(self.dictionary.starts) == 2:
+            return codes
+        if self._shift is None:
+            starts = self.dictionary.starts[[part.frame for part in self.parts]].astype(np.int32)
+            self._shift = np.repeat(starts, [part.n for part in self.parts])
+        return np.where(codes < 0, np.int32(-1), codes + self._shift)
 
     def _time(self) -> Numbers:
         time: Numbers = self._join([self._kept(part, part.block.time) for part in self.parts])
@@ -234,6 +238,15 @@ class BlockRows:
     @staticmethod
     def _join(columns: list[NDArray[Any]]) -> Any:
         return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+def _string_codes(block: Block, name: str) -> Codes:
+    if name in ("", "source"):
+        return block.source if name else block.key
+    if block.types.get(name) is FieldType.STRING:
+        codes: Codes = block.columns[name]
+        return codes
+    return np.full(block.n, -1, np.int32)
 
 
 class Batch:

@@ -323,7 +323,9 @@ def _union(masks: list[Mask | None]) -> Mask | None:
 
 
 def _cell_keys(panes: Numbers, scopes: NDArray[np.int64], length: int) -> Hashes:
-    number = np.where(panes == BASE, 0, panes // length + _EPOCH)
+    number = panes // length + _EPOCH
+    if number.size and panes.min() == BASE:
+        number[panes == BASE] = 0
     return pair(number, scopes, SCOPE_BITS)
 
 

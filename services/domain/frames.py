@@ -120,6 +120,7 @@ class Frame:
         return self.cold[self.cold_offsets[index] : self.cold_offsets[index + 1]].tobytes()
 
 
+_TYPES = {type_.value: type_ for type_ in FieldType}
 _DTYPES = {
     FieldType.STRING: np.int32,
     FieldType.INTEGER: np.int64,
@@ -229,7 +230,7 @@ def decode(data: bytes) -> Frame:
                 arrays[f"{index}.source"],
                 arrays[f"{index}.key"],
                 {name: arrays[f"{index}.f.{name}"] for name, _ in fields},
-                {name: FieldType(type_) for name, type_ in fields},
+                {name: _TYPES[type_] for name, type_ in fields},
             )
         )
         first += n

@@ -2,7 +2,7 @@
 
 Open addressing with linear probing; a slot holds the row, the row holds the key. Rows are numbered 0, 1, 2 … in the
 order in which keys first came, whatever the capacity: the same input gives the same rows, here and after a replay.
-20 to 28 bytes per key; finding 1,000 keys costs about 0.1 ms.
+16 to 28 bytes per key (small tables 24 to 72); finding 1,000 keys costs about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Rows32 = NDArray[np.int32]
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _LEAST = 64
+_SMALL = 1 << 15
 _EMPTY = np.int32(-1)
 
 
@@ -134,7 +135,7 @@ class Index:
             grown = np.empty(max(rows, self._keys.size * 3 // 2), np.uint64)
             grown[: self._n] = self._keys[: self._n]
             self._keys = grown
-        if 2 * rows <= self._slots.size:
+        if (4 if rows < _SMALL else 2) * rows <= self._slots.size:
             return False
         self._slots, self._shift = _slots(rows)
         self._place()
@@ -160,10 +161,15 @@ class Index:
             rows, slots = rows[go], (slots[go] + 1) & mask
 
 
+def _room(rows: int) -> int:
+    """Slots for ``rows`` rows: a large table is at most half full, a small one an eighth, which saves probing."""
+    return 1 << max(_LEAST, (8 if rows < _SMALL else 2) * rows).bit_length()
+
+
 def _slots(rows: int) -> tuple[Rows32, np.uint64]:
-    """Empty slots for ``rows`` rows at a load of at most 1/2, and the shift that hashes into them."""
-    bits = max(_LEAST * 2, 2 * rows + 2).bit_length()
-    return np.full(1 << bits, _EMPTY), np.uint64(64 - bits)
+    """Empty slots for ``rows`` rows, and the shift that hashes into them."""
+    size = _room(rows)
+    return np.full(size, _EMPTY), np.uint64(65 - size.bit_length())
 
 
 def pair(high: NDArray[Any], low: NDArray[Any], bits: int) -> Hashes:

@@ -29,10 +29,15 @@ def dependents(program: Program) -> Mapping[str, Sequence[Cube]]:
     return {event: tuple(ways.values()) for event, ways in found.items()}
 
 
-def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask, Mask] | None:
-    """Per event at ``time``, with the ``watermark`` before its frame: late, too late. None: not one is."""
-    if not cubes or not time.size or time.min() + min(cube.lateness_ms for cube in cubes) >= watermark.max():
-        return None
+def may_be_late(cubes: Sequence[Cube], time: Numbers, watermark: int) -> bool:
+    """Whether any event at ``time`` can be late where ``watermark`` is the highest before any of their frames."""
+    return bool(cubes and time.size) and bool(
+        time.min() + min(cube.lateness_ms for cube in cubes) < watermark
+    )
+
+
+def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask, Mask]:
+    """Per event at ``time``, with the ``watermark`` before its frame: late, too late."""
     is_late = np.zeros(time.size, np.bool_)
     too_late = np.zeros(time.size, np.bool_)
     for cube in cubes:

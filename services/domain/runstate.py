@@ -23,7 +23,7 @@ from services.domain.cells import CellTable
 from services.domain.dedupe import Dedupe
 from services.domain.facts import CaseFacts, DeadLetter
 from services.domain.frames import Frame
-from services.domain.lateness import dependents, late
+from services.domain.lateness import dependents, late, may_be_late
 from services.domain.partials import ENDLESS
 from services.domain.program import EventFeed, Feed, Measure, Program
 from services.domain.rows import Columns, Mask, Numbers, Rows, Strings
@@ -268,11 +268,11 @@ class RunState:
         return levels
 
     def _late(self, type_: str, rows: BlockRows, batch: Batch, levels: Numbers, frames: Frames) -> None:
-        level = np.repeat(levels[[part.frame for part in rows.parts]], [part.n for part in rows.parts])
-        found = late(self._dependents.get(type_, ()), rows.number("time"), level)
-        if found is None:
+        cubes, time = self._dependents.get(type_, ()), rows.number("time")
+        if not may_be_late(cubes, time, int(levels.max())):
             return
-        is_late, too_late = found
+        level = np.repeat(levels[[part.frame for part in rows.parts]], [part.n for part in rows.parts])
+        is_late, too_late = late(cubes, time, level)
         self._count("late", int(np.count_nonzero(is_late)))
         if too_late.any():
             self._count("late_dropped", int(np.count_nonzero(too_late)))

@@ -136,3 +136,20 @@ def test_what_changed_is_told_once() -> None:
     assert piece.sketches[MEASURES[2].id].count.tolist() == [1]
     told = [pane for part in cells.changed(64, everything=True) for pane in part.pane.tolist()]
     assert sorted(told) == [0, 0]
+
+
+def test_the_running_cell_is_apart_from_all_panes_however_long_they_are() -> None:
+    """Panes of a minute, an hour and a week: what is carried is found at BASE, and comes back from a copy."""
+    for length in (MINUTE, 60 * MINUTE, 7 * 1440 * MINUTE):
+        cube = Cube("cube@1", 0, ("x",), length, length, 0, True, MEASURES)
+        cells = CellTable(cube, Scopes(("x",), Strings(["a", "b", "c"])))
+        cells.fold(Told(rows([(0, 0, 0, 7, True)], cells.scopes.strings, ("x",))), MEASURES)
+        list(cells.changed(10**6))
+        cells.leave(10 * length)
+        assert sorted(pane for piece in cells.changed(10**6) for pane in piece.pane.tolist()) == [BASE, 0]
+        cells.fold(Told(rows([(0, 0, 0, 7, True)], cells.scopes.strings, ("x",))), MEASURES)
+        copy = CellTable(cube, cells.scopes)
+        copy.load(*cells.arrays())
+        [piece] = copy.changed(10**6, everything=True)
+        assert piece.pane.tolist() == [BASE]
+        assert piece.columns[MEASURES[1].id, "sum"].tolist() == [14]

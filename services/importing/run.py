@@ -146,7 +146,8 @@ class Importer:
         """Import the files under ``paths`` as run ``run`` (default: the mapping's name), replacing that run.
 
         ``attempt`` must grow with each repetition (default: the clock). ``as_of`` leaves later events out and ends
-        the run at that instant. Returns once the log has acknowledged all. Raises ``InvalidInput`` for files that do not fit the mapping, before anything is written.
+        the run at that instant. Returns once the log has acknowledged all. Raises ``InvalidInput`` for files that do
+        not fit the mapping, before anything is written.
         """
         name = run or mapping.metadata.name
         if name == LIVE:

@@ -81,6 +81,7 @@ class Said:
     )
     counters: dict[str, int] = field(default_factory=dict)
     complete: set[int] = field(default_factory=set)
+    told: set[int] = field(default_factory=set)
 
     def hear(self, told: KpiValues | ClosedWindows) -> None:
         """Take what is new."""
@@ -92,6 +93,8 @@ class Said:
             if told.complete and told.part == told.parts - 1:
                 self.complete.add(told.partition)
             return
+        if told.complete:
+            self.told.add(told.partition)
         for window in told.windows:
             place = (window.kpi, _key(window.scope), window.start)
             if place not in self.windows or self.windows[place][0] <= window.version:
@@ -104,10 +107,9 @@ class Said:
     def everything(self) -> tuple[object, object]:
         """All values and windows, whatever their versions: equal means equal results.
 
-        A case may be told before it is known where it belongs; the scope that it then leaves stays, at zero.
+        A scope in which nothing (or nothing any more) counts may be told as zero or not at all.
         """
-        unknown = {place for place, value in self.values.items() if value == 0 and ("state", "") in place[1]}
-        values = {place: value for place, value in self.values.items() if place not in unknown}
+        values = {place: value for place, value in self.values.items() if value != 0}
         return values, {place: value for place, (_, value) in self.windows.items()}
 
     def by_state(self, kpi: str) -> dict[tuple[int, str], float]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from pydantic import BaseModel, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from services.errors import InvalidInput
 
 
 class Broker(BaseModel):
@@ -88,6 +90,27 @@ class Settings(BaseSettings):
     intake: Intake = Intake()
     processing: Processing = Processing()
     tenant: str = Field("default", description="the tenant that this installation serves")
+
+
+def read_settings() -> Settings:
+    """The settings of this process. Raises ``InvalidInput`` that names the variable which cannot be used."""
+    try:
+        return Settings()
+    except (ValidationError, SettingsError) as error:
+        raise _unusable(error) from None
+
+
+def _unusable(error: ValidationError | SettingsError) -> InvalidInput:
+    if isinstance(error, SettingsError):
+        return InvalidInput(f"a setting cannot be read: {error}", remedy="see `sightline config`")
+    first = error.errors()[0]
+    variable = "SIGHTLINE_" + "__".join(str(part).upper() for part in first["loc"])
+    return InvalidInput(
+        f"{variable}: {first['msg']}",
+        field=variable,
+        value=first["input"],
+        remedy="see what it means with `sightline config`",
+    )
 
 
 class Entry(NamedTuple):

@@ -1,13 +1,13 @@
 """Every topic of Sightline, declared once; ``Log.ensure`` creates or checks them at start.
 
-| topic        | partitions            | written by | read by                   | a record is |
-|--------------|-----------------------|------------|---------------------------|-------------|
-| events       | ``log.partitions`` 16 | intake     | OBSERVE, timelines        | a frame, tick, barrier or run mark |
-| judging      | 4                     | OBSERVE    | JUDGE                     | partials of one (source, judge) partition pair |
-| kpis         | 4                     | JUDGE      | api live view             | KPI values: changes, and a keyframe every 10 s |
-| history      | 4                     | JUDGE      | recorder                  | closed windows and restatements |
-| cases        | 4                     | OBSERVE    | recorder                  | notable cases, counts per step |
-| dead-letters | 1                     | intake, processors | recorder          | what was refused, and why |
+| topic        | partitions            | written by | read by                | a record is                    |
+|--------------|-----------------------|------------|------------------------|--------------------------------|
+| events       | ``log.partitions`` 16 | intake     | OBSERVE, timelines     | a frame, tick, barrier or mark |
+| judging      | 4                     | OBSERVE    | JUDGE                  | partials of one partition      |
+| kpis         | 4                     | JUDGE      | live view, recorder    | KPI values, or all of them     |
+| history      | 4                     | JUDGE      | recorder               | closed windows, restatements   |
+| cases        | 4                     | OBSERVE    | recorder               | notable cases, counts per step |
+| dead-letters | 1                     | intake, …  | recorder               | what was refused, and why      |
 
 Names carry the prefix ``log.prefix`` (default ``sightline``), so that several installations share a cluster.
 Input topics are never compacted: a gap in offsets means loss. The changelogs of the Faust tables are compacted.

@@ -9,13 +9,13 @@ from typing import Any
 from services import wiring
 from services.domain.stored import ApiKey
 from services.keys import Keyring
-from services.settings import Settings
+from services.settings import read_settings
 from services.simulation.simulator import rfc3339
 
 
 @contextlib.asynccontextmanager
 async def _keyring() -> AsyncIterator[Keyring]:
-    settings = Settings()
+    settings = read_settings()
     database = wiring.database(settings)
     try:
         await database.start()

@@ -12,7 +12,7 @@ from typing import Any
 
 from services import wiring
 from services.errors import SightlineError
-from services.settings import Settings
+from services.settings import Settings, read_settings
 from services.topics import Topics
 
 PATIENCE_S = 10
@@ -35,7 +35,7 @@ class Finding:
 
 async def diagnose(folder: Path) -> list[Finding]:
     """Try everything; a check that fails does not keep the others from being made."""
-    settings = Settings()
+    settings = read_settings()
     checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
         ("python", _python),
         ("catalogue", lambda: _catalogue(folder)),

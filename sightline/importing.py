@@ -23,7 +23,7 @@ from services.importing.documents import ImportDocument
 from services.importing.load import load_mapping
 from services.importing.run import Importer, Progress, Report, Stage
 from services.live import LiveView
-from services.settings import Settings
+from services.settings import Settings, read_settings
 from sightline.cli.output import console, print_json
 from sightline.node import PROCESSOR, RECORDER, Node
 
@@ -40,7 +40,7 @@ def run_import(
     mapping = load_mapping(mapping_path, found)
     with _progress(quiet=as_json) as tell:
         wanted = Wanted(mapping, found, paths, run or mapping.metadata.name, tell)
-        report = asyncio.run(_import(Settings(), wanted))
+        report = asyncio.run(_import(read_settings(), wanted))
     if as_json:
         print_json(report.to_dict())
     else:

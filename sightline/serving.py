@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Coroutine
 from pathlib import Path
 
 from services.errors import InvalidInput
-from services.settings import Settings
+from services.settings import Settings, read_settings
 from sightline.node import ALL, API, Node
 
 GRACE_S = 1.5
@@ -19,7 +19,7 @@ GRACE_S = 1.5
 
 def serve(folder: Path, parts: Collection[str], *, host: str | None, port: int | None) -> None:
     """Run ``parts`` in this process until Ctrl-C or SIGTERM."""
-    settings = with_address(Settings(), host, port)
+    settings = with_address(read_settings(), host, port)
     if set(parts) != ALL and settings.broker.url.startswith("embedded:"):
         raise InvalidInput(
             "parts in processes of their own need a log that processes can share",

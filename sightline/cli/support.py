@@ -37,9 +37,9 @@ def config(as_json: Json = False) -> None:
     """Show every setting: its environment variable, its value and what it means."""
     from rich.table import Table
 
-    from services.settings import Settings, describe
+    from services.settings import describe, read_settings
 
-    entries = describe(Settings())
+    entries = describe(read_settings())
     if as_json:
         print_json([entry._asdict() for entry in entries])
         return

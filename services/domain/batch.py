@@ -264,18 +264,15 @@ class Batch:
         self.frame = np.repeat([number for number, _ in self.blocks], sizes)
         self.primary = np.repeat([block.primary for _, block in self.blocks], sizes)
         self.time: Numbers = _all([block.time for _, block in self.blocks], np.int64)
-        salts = [np.uint64(_salt(block.process)) for _, block in self.blocks]
-        self.identity: Hashes = _all(
-            [block.identity ^ salt for (_, block), salt in zip(self.blocks, salts, strict=True)], np.uint64
+        salts = np.array([_salt(block.process) for _, block in self.blocks], np.uint64)
+        self.identity: Hashes = _all([block.identity for _, block in self.blocks], np.uint64) ^ np.repeat(
+            salts, sizes
         )
 
     def sources(self) -> Codes:
         """Each row's source as a code of the partition's strings."""
-        starts = self.dictionary.starts
-        codes: Codes = _all(
-            [(block.source + starts[number]).astype(np.int32) for number, block in self.blocks], np.int32
-        )
-        return self.dictionary.intern(codes)
+        starts = self.dictionary.starts[:-1].astype(np.int32)[self.frame]
+        return self.dictionary.intern(starts + _all([block.source for _, block in self.blocks], np.int32))
 
     def origin(self, row: int) -> tuple[int, int]:
         """The frame that ``row`` came in, and its index among the frame's events."""

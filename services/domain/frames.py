@@ -10,7 +10,7 @@ itself (JSON) is cold: carried along, never decoded by the engine.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.catalogue import Field, FieldType
-from services.domain.columns import pack, unpack
+from services.domain.columns import Arrays, pack, view
 from services.domain.identity import hash64
 from services.domain.rows import NULL, Codes, Flags, Hashes, Numbers
 
@@ -203,7 +203,7 @@ def is_begin(data: bytes) -> bool:
 
 def decode(data: bytes) -> Frame:
     """Read a record of the events topic. Raises ``ValueError`` where it is none."""
-    meta, arrays = unpack(data)
+    meta, arrays = view(data)
     head = Head(
         Kind(meta["kind"]),
         meta["tenant"],
@@ -229,7 +229,7 @@ def decode(data: bytes) -> Frame:
                 arrays[f"{index}.time"],
                 arrays[f"{index}.source"],
                 arrays[f"{index}.key"],
-                {name: arrays[f"{index}.f.{name}"] for name, _ in fields},
+                _Fields(arrays, index, [name for name, _ in fields]),
                 {name: _TYPES[type_] for name, type_ in fields},
             )
         )
@@ -245,6 +245,24 @@ def decode(data: bytes) -> Frame:
         arrays.get("cold", none),
         meta,
     )
+
+
+class _Fields(Mapping[str, NDArray[Any]]):
+    """The field columns of block ``index``, made when they are asked for."""
+
+    __slots__ = ("_arrays", "_index", "_names")
+
+    def __init__(self, arrays: Arrays, index: int, names: Sequence[str]) -> None:
+        self._arrays, self._index, self._names = arrays, index, names
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._arrays[f"{self._index}.f.{name}"]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _head(head: Head) -> dict[str, Any]:

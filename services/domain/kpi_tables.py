@@ -48,6 +48,11 @@ class CurrentTable(Protocol):
         ...
 
     @property
+    def nothing(self) -> Values:
+        """What it is at a scope of which nothing was heard."""
+        ...
+
+    @property
     def pending(self) -> bool:
         """Whether values wait to be told."""
         ...
@@ -134,6 +139,11 @@ class WindowTable:
     def kpi(self) -> Kpi:
         """See ``CurrentTable``."""
         return self._reading.kpi
+
+    @property
+    def nothing(self) -> Values:
+        """See ``CurrentTable``."""
+        return self._reading.nothing
 
     @property
     def pending(self) -> bool:
@@ -276,6 +286,11 @@ class DerivedTable:
         return self._reading.kpi
 
     @property
+    def nothing(self) -> Values:
+        """See ``CurrentTable``."""
+        return self._reading.nothing
+
+    @property
     def pending(self) -> bool:
         """See ``CurrentTable``."""
         return any(self._dirty.values())
@@ -322,9 +337,12 @@ class DerivedTable:
 
 
 def _known(table: CurrentTable, dimensions: Texts, keys: Sequence[Texts]) -> Values:
-    """What an input last said at some scopes; nothing where it is not computed for such scopes."""
+    """What an input last said at some scopes; that of nothing where it never spoke of them."""
     told = table.told.get(dimensions)
-    said = [told.values.get(key) if told is not None else None for key in keys]
-    values = [np.nan if one is None or one.value is None else one.value for one in said]
-    samples = [0 if one is None else one.samples for one in said]
+    if told is None:
+        return Values(np.full(len(keys), np.nan), np.zeros(len(keys), np.int64))
+    blank, none = float(table.nothing.values[0]), int(table.nothing.samples[0])
+    said = [told.values.get(key) for key in keys]
+    values = [blank if one is None else np.nan if one.value is None else one.value for one in said]
+    samples = [none if one is None else one.samples for one in said]
     return Values(np.array(values, np.float64), np.array(samples, np.int64))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.aggregates import Aggregates, values
+from services.domain.aggregates import Aggregates, empty, values
 from services.domain.catalogue import Agg, Kpi, KpiType
 from services.domain.formulas import Formula, parse_formula
 from services.domain.program import Cube, EventFeed, KpiProgram, Measure, Program
@@ -80,6 +80,11 @@ class Reading:
             return Values(found.values * self.kpi.scale, found.samples)
         inputs = {name: one.read(_under(name, aggregates)) for name, one in self.inputs.items()}
         return derive(self.formula, inputs, self.kpi.scale)
+
+    @property
+    def nothing(self) -> Values:
+        """What it comes to where nothing happened, for one scope."""
+        return self.read({part.role: Aggregates(part.agg, empty(part.agg, 1)) for part in self.parts})
 
 
 def reading(program: Program, name: str) -> Reading:

@@ -19,9 +19,11 @@ from services.catalogue.canonical import to_text
 from services.catalogue.load import load_catalogue
 from services.domain.catalogue import Catalogue
 from services.domain.stored import RunRecord
+from services.errors import InvalidInput
 from services.importing.documents import ImportDocument
 from services.importing.load import load_mapping
 from services.importing.run import Importer, Progress, Report, Stage
+from services.importing.times import Zone, time_reader
 from services.live import LiveView
 from services.settings import Settings, read_settings
 from sightline.cli.output import console, print_json
@@ -32,14 +34,21 @@ Tell = Callable[[Progress], None]
 
 
 def run_import(
-    mapping_path: Path, paths: Sequence[Path], *, catalogue: Path | None, run: str | None, as_json: bool
+    mapping_path: Path,
+    paths: Sequence[Path],
+    *,
+    catalogue: Path | None,
+    run: str | None,
+    as_of: str | None,
+    as_json: bool,
 ) -> None:
     """Import, then tell what was found."""
     begun = time.monotonic()
     found = load_catalogue(catalogue or _catalogue_beside(mapping_path), CelEvaluator())
     mapping = load_mapping(mapping_path, found)
+    end = None if as_of is None else _instant(as_of, mapping.spec.timezone)
     with _progress(quiet=as_json) as tell:
-        wanted = Wanted(mapping, found, paths, run or mapping.metadata.name, tell)
+        wanted = Wanted(mapping, found, paths, run or mapping.metadata.name, end, tell)
         report = asyncio.run(_import(read_settings(), wanted))
     if as_json:
         print_json(report.to_dict())
@@ -55,7 +64,20 @@ class Wanted:
     catalogue: Catalogue
     paths: Sequence[Path]
     run: str
+    as_of: int | None
     tell: Tell
+
+
+def _instant(text: str, timezone: str) -> int:
+    try:
+        return time_reader("iso", Zone(timezone))(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{text!r} is no time",
+            field="--as-of",
+            value=text,
+            remedy="write one such as 2018-09-05T22:22:01",
+        ) from None
 
 
 def _catalogue_beside(mapping: Path) -> Path:
@@ -96,11 +118,20 @@ async def _write(node: Node, wanted: Wanted) -> Report:
         max_event_bytes=node.settings.api.max_event_bytes,
     )
     attempt = node.clock.now()
-    await runs.begin(
-        RunRecord(tenant, wanted.run, attempt, catalogue.digest, to_text(catalogue), started=attempt)
-    )
+
+    async def begin() -> None:
+        await runs.begin(
+            RunRecord(tenant, wanted.run, attempt, catalogue.digest, to_text(catalogue), started=attempt)
+        )
+
     report = await importer.run(
-        wanted.mapping, wanted.paths, run=wanted.run, attempt=attempt, tell=wanted.tell
+        wanted.mapping,
+        wanted.paths,
+        run=wanted.run,
+        attempt=attempt,
+        as_of=wanted.as_of,
+        begin=begin,
+        tell=wanted.tell,
     )
     await runs.end(tenant, wanted.run, attempt, node.clock.now(), report.to_dict())
     return report

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -141,12 +141,14 @@ class Importer:
         run: str | None = None,
         attempt: int | None = None,
         as_of: int | None = None,
+        begin: Callable[[], Awaitable[None]] | None = None,
         tell: Callable[[Progress], None] = lambda _: None,
     ) -> Report:
         """Import the files under ``paths`` as run ``run`` (default: the mapping's name), replacing that run.
 
         ``attempt`` must grow with each repetition (default: the clock). ``as_of`` leaves later events out and ends
-        the run at that instant. Returns once the log has acknowledged all. Raises ``InvalidInput`` for files that do
+        the run at that instant. ``begin`` is called when the files have been read and before the run is replaced.
+        Returns once the log has acknowledged all. Raises ``InvalidInput`` for files that do
         not fit the mapping, before anything is written.
         """
         name = run or mapping.metadata.name
@@ -157,6 +159,8 @@ class Importer:
         report = Report(name, self.clock.now() if attempt is None else attempt, as_of=as_of)
         with Sorter(self.memory) as sorter:
             files = await self._read(mapping, paths, report, sorter, tell)
+            if begin is not None:
+                await begin()
             await self._write(sorter, files, report, tell)
         return report
 

@@ -17,9 +17,15 @@ def import_(
         Path | None, typer.Option(help="The catalogue's folder.", show_default="the mapping's folder")
     ] = None,
     run: Annotated[str | None, typer.Option(help="Name of the run.", show_default="the mapping's")] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="End there and leave out what came later: 2018-09-05T22:22:01, in the mapping's zone."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring history in from CSV or NDJSON files. Repeating an import replaces that run."""
     from sightline.importing import run_import
 
-    run_import(mapping, paths, catalogue=catalogue, run=run, as_json=as_json)
+    run_import(mapping, paths, catalogue=catalogue, run=run, as_of=as_of, as_json=as_json)

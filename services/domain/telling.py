@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from services.domain.partials import CubeCells, Partial
-from services.domain.runstate import RunState
+from services.domain.runstate import LIVE, RunState
+from services.domain.watermark import START
 
 PIECE_BYTES = 96 << 10
 PART_BYTES = 320 << 10
@@ -26,7 +27,7 @@ class Teller:
         self._since: list[int | None] = [None] * judges
         self._time = [0] * judges
         self._said: list[tuple[str, bool] | None] = [None] * judges
-        self._cases_at: int | None = None
+        self._cases: tuple[int, bool] | None = None
 
     def partials(self, offset: int, *, everything: bool) -> Iterator[tuple[int, Partial]]:
         """(judge partition, partial) as of ``offset``, to be sent in this order."""
@@ -35,14 +36,19 @@ class Teller:
                 yield judge, partial
 
     def cases_due(self, *, everything: bool) -> bool:
-        """Whether it is time to tell notable cases; then this counts as told."""
+        """Whether it is time to tell notable cases; then this counts as told. Of an import they are told at its end:
+        its time leaps, and what is notable half way through the past is of no use.
+        """
         run = self.run
-        due = everything or self._cases_at is None or run.complete or run.time >= self._cases_at + CASES_MS
-        if due and self._cases_at == run.time and not everything:
+        state = run.time, run.complete
+        if run.time == START:
             return False
-        if due:
-            self._cases_at = run.time
-        return due
+        if not everything and (state == self._cases or not (run.complete or run.run == LIVE)):
+            return False
+        if not (everything or run.complete or self._cases is None or run.time >= self._cases[0] + CASES_MS):
+            return False
+        self._cases = state
+        return True
 
     def _to(self, judge: int, offset: int, *, everything: bool) -> Iterator[Partial]:
         run = self.run

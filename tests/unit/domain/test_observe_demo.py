@@ -13,11 +13,12 @@ from services.catalogue.canonical import load_program, to_text
 from services.catalogue.load import load_catalogue
 from services.domain.frames import Kind
 from services.domain.observe import Observer
+from services.domain.state import Emission
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
 from services.simulation.company import DAY, MINUTE, Company
 from services.simulation.simulator import Simulator
-from tests.unit.domain.shop import NOON, Reader, fold
+from tests.unit.domain.shop import NOON, Reader, fold, told
 
 
 @cache
@@ -60,10 +61,10 @@ def test_cuts_and_restarts_change_no_cell(at: int, cuts: list[int], tell: bool) 
     second.restore(list(first.chunks()))
     fold(second, records()[at:], cuts)
     reader, state = undisturbed()
-    told = Reader().read(second.emit(everything=True))
-    assert told.cells == reader.cells
-    assert told.last[0].counters == reader.last[0].counters
-    assert told.last[0].watermark == reader.last[0].watermark
+    again = Reader().read(second.emit(everything=True))
+    assert again.cells == reader.cells
+    assert again.last[0].counters == reader.last[0].counters
+    assert again.last[0].watermark == reader.last[0].watermark
     one, other = (next(iter(each.runs.values())).notable_cases() for each in (second, state))
     assert one == other
 
@@ -82,3 +83,26 @@ def test_what_is_told_now_and_then_adds_up_to_what_is_told_at_once() -> None:
         name.split("|")[0] for cell in reader.cells.values() for name, n in cell.items() if "|n" in name and n
     }
     assert len(filled) > len(measured) * 3 // 4
+
+
+def test_notable_cases_are_told_every_five_seconds_and_of_an_import_at_its_end() -> None:
+    """Engine time decides; nothing is said twice at one time."""
+    live, past = Observer(3, load_program), Observer(3, load_program)
+    barrier = records()[0]
+    fold(live, [barrier])
+    assert told_cases(live) == []
+    for later, processes in ((1_000, 4), (2_000, 0), (6_000, 4), (10_999, 0), (11_000, 4)):
+        fold(live, [told(Kind.TICK, NOON + later)])
+        assert len(told_cases(live)) == processes
+    catalogue = to_text(load_catalogue(Path(__file__).parents[3] / "examples" / "demo"))
+    fold(past, [told(Kind.CATALOGUE, NOON, "past", 1, catalogue=catalogue)])
+    past.emit(everything=True)
+    fold(past, [told(Kind.TICK, NOON + DAY, "past", 1)])
+    assert told_cases(past) == []
+    fold(past, [told(Kind.END, NOON + DAY, "past", 1)])
+    assert len(told_cases(past)) == 4
+    assert told_cases(past) == []
+
+
+def told_cases(state: Observer) -> list[Emission]:
+    return [emission for emission in state.emit() if emission.topic == "cases"]

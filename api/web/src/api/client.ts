@@ -1,22 +1,43 @@
 /** Reads the API; an answer that is an error becomes an exception with the problem's own words. */
-import type { Case, HistoryPoint, Run } from "./types";
+import { authorization, refused } from "../state/session";
+import type { Cases, History, Run, Snapshot, Timeline } from "./types";
 
-async function get<T>(path: string, params: Record<string, string | number>): Promise<T> {
+/** The server wants another key: the page asks for it, and nothing else needs to be said. */
+export class Locked extends Error {}
+
+export async function request(
+  path: string,
+  params: Record<string, string | number>,
+  init: RequestInit = {},
+): Promise<Response> {
   const query = new URLSearchParams(Object.entries(params).map(([name, value]) => [name, String(value)]));
-  const response = await fetch(`/api/v1${path}?${query}`);
-  if (!response.ok) {
-    const problem = (await response.json().catch(() => ({}))) as { detail?: string };
-    throw new Error(problem.detail ?? `${path} answered ${response.status}`);
+  const headers = { ...authorization(), ...(init.headers as Record<string, string> | undefined) };
+  const response = await fetch(`/api/v1${path}?${query}`, { ...init, headers });
+  if (response.ok) return response;
+  const problem = (await response.json().catch(() => ({}))) as { detail?: string };
+  const detail = problem.detail ?? `${path} answered ${response.status}`;
+  if (response.status === 401) {
+    refused(detail);
+    throw new Locked(detail);
   }
-  return (await response.json()) as T;
+  throw new Error(detail);
 }
 
-export const history = (run: string, kpi: string, from: number, to: number) =>
-  get<{ points: HistoryPoint[] }>(`/kpis/${encodeURIComponent(kpi)}/history`, { run, from, to }).then(
-    (answer) => answer.points,
-  );
+async function get<T>(path: string, params: Record<string, string | number>): Promise<T> {
+  return (await (await request(path, params)).json()) as T;
+}
+
+const name = encodeURIComponent;
+
+export const histories = (run: string, slots: number) =>
+  get<{ histories: History[] }>("/history", { run, slots }).then((answer) => answer.histories);
+
+export const kpi = (run: string, kpi: string) => get<Snapshot>(`/kpis/${name(kpi)}`, { run, scopes: "all" });
 
 export const overdueCases = (run: string, limit: number) =>
-  get<{ cases: Case[] }>("/cases", { run, overdue: "true", limit }).then((answer) => answer.cases);
+  get<Cases>("/cases", { run, overdue: "true", limit });
 
-export const runs = () => get<{ runs: Run[] }>("/runs", {}).then((answer) => answer.runs.map((run) => run.run));
+export const timeline = (run: string, process: string, id: string) =>
+  get<Timeline>(`/cases/${name(process)}/${name(id)}`, { run });
+
+export const runs = () => get<{ runs: Run[] }>("/runs", {}).then((answer) => answer.runs);

@@ -31,7 +31,12 @@ export interface Definition {
   unit: string;
   grain: string;
   dimensions: readonly string[];
+  /** `length_ms` of a rolling window, else null. */
+  window: { kind: string; length_ms: number | null };
+  type: string;
   target: Target | null;
+  /** A longer window means a larger number (counts, sums). */
+  grows: boolean;
 }
 
 export interface Source {
@@ -45,6 +50,8 @@ export interface Source {
 /** What every message of the stream carries. `now` is the server's clock, `time` the engine's. */
 interface State {
   run: string;
+  attempt: number;
+  digest: string;
   now: number;
   time: number;
   watermark: number;
@@ -71,17 +78,49 @@ export interface HistoryPoint {
   value: number | null;
 }
 
+/** The closed slots of a KPI's total; `step` is their length: 1m, 5m, 15m, 1h, 1d, 1w, 1mo. */
+export interface History {
+  kpi: string;
+  step: string;
+  points: readonly HistoryPoint[];
+}
+
 export interface Case {
   process: string;
   case: string;
   step: string | null;
   opened: number | null;
+  closed: number | null;
   last: number;
   attributes: Scope;
+  steps: Readonly<Record<string, number>>;
   dues: Readonly<Record<string, readonly [number, number | null]>>;
   flags: readonly string[];
 }
 
+export interface Cases {
+  cases: readonly Case[];
+  next: string | null;
+  counts: readonly { process: string; open: number; overdue: number; stuck: number }[];
+}
+
+/** A CloudEvent; `data` is its own. */
+export interface Event {
+  id: string;
+  source: string;
+  type: string;
+  time: string;
+  data?: unknown;
+}
+
+export interface Timeline {
+  case: Case | null;
+  events: readonly Event[];
+  truncated: boolean;
+}
+
 export interface Run {
   run: string;
+  started: number;
+  ended: number | null;
 }

@@ -1,48 +1,58 @@
 /** One KPI: value against its target, status, age and its course. Its place never changes. */
-import type { Definition } from "../api/types";
-import { STATUS, age, moment, number, reason, target, unit } from "../text/format";
-import { connection, engineAge, history, time, total } from "../state/board";
-import { go, view } from "../state/url";
+import type { Definition, Value } from "../api/types";
+import { ageOf, changedAt, connection, history, isLive, key, serverNow, standing, time, total } from "../state/board";
+import { comparable } from "../state/course";
+import { follow, href, view } from "../state/url";
+import { age, gap, moment, number, reason, target, unit } from "../text/format";
 import { Sparkline } from "./Sparkline";
+import { StatusWord } from "./StatusWord";
 
 /** Live numbers have an age; those of an import are as of the moment at which it ends. */
-const freshness = () => (view.value.run === "live" ? age(engineAge.value) : `as of ${moment(time.value)}`);
+const freshness = (value: Value) => (isLive.value ? age(ageOf(value)) : `as of ${moment(time.value)}`);
+
+function changed(kpi: string): string {
+  const at = changedAt.value.get(key(kpi, {}));
+  return at === undefined ? "age of this number" : `age of this number; it last changed ${age(serverNow.value - at)} ago`;
+}
 
 export function KpiTile({ kpi }: { kpi: Definition }) {
   const value = total(kpi.name);
-  const status = value?.status ?? "unknown";
-  const open = view.value.kpi === kpi.name;
+  const status = standing(kpi);
   const stale = connection.value === "lost" || value?.reason === "stale";
-  const word = kpi.target === null && status === "unknown" ? "no target" : STATUS[status].word;
+  const abnormal = status === "off_plan" || status === "watch";
+  const to = { kpi: view.value.kpi === kpi.name ? null : kpi.name, case: null };
+  const current = isLive.value && comparable(kpi) ? (value?.value ?? null) : null;
   return (
-    <button
-      type="button"
+    <a
       class={`tile ${status} ${stale ? "stale" : ""}`}
-      aria-pressed={open}
+      href={href(to)}
+      aria-current={view.value.kpi === kpi.name ? "true" : undefined}
       title={kpi.description}
       data-kpi={kpi.name}
-      onClick={() => go({ kpi: open ? null : kpi.name })}
+      onClick={(event) => follow(event, to)}
     >
       <span class="title">{kpi.title}</span>
       <span class="value number">
-        {number(value?.value ?? null)}
-        <small>{unit(kpi.unit)}</small>
+        <span data-part="value">{number(value?.value ?? null)}</span>
+        <small data-part="unit">{unit(kpi.unit)}</small>
       </span>
       <Sparkline
         points={history.value.get(kpi.name) ?? []}
-        target={kpi.target?.value ?? null}
-        label={`Course of ${kpi.title}`}
+        current={current}
+        target={comparable(kpi) ? (kpi.target?.value ?? null) : null}
+        label={`${kpi.title} by ${kpi.grain}`}
       />
-      <span class="row">
-        <span class={`status ${status}`} title={value && reason(value.reason)}>
-          <span aria-hidden="true">{STATUS[status].glyph}</span> {word}
+      <span class="row judged">
+        <span data-part="status">
+          <StatusWord of={status} title={value && reason(value.reason)} />
+          {abnormal && value?.gap != null && <span class={`status ${status} number`}> {gap(value.gap)}</span>}
         </span>
-        <span class="quiet number">{target(kpi.target, kpi.unit)}</span>
+        {kpi.target !== null && <span class="quiet number" data-part="target">{target(kpi.target, kpi.unit)}</span>}
       </span>
-      <span class="row quiet">
-        <span>{kpi.owner}</span>
-        <span class="number">{value ? freshness() : "no data"}</span>
+      <span class="row quiet owned">
+        <span data-part="owner" class="owner">{kpi.owner}</span>
+        <span class="number" data-part="age" title={changed(kpi.name)}>{value ? freshness(value) : "no data"}</span>
       </span>
-    </button>
+    </a>
   );
 }

@@ -1,37 +1,58 @@
 /** Cases whose due time has passed, the longest overdue first. */
-import { age, moment, scope } from "../text/format";
-import { overdue, time } from "../state/board";
+import { isLive, overdue, reading, serverNow, time } from "../state/board";
 import { missed } from "../state/dues";
+import { follow, href } from "../state/url";
+import { age, moment, number, scope } from "../text/format";
 
 export function OverdueCases() {
-  const at = time.value || Date.now();
+  const at = isLive.value ? serverNow.value : time.value;
+  const { cases, counts } = overdue.value;
+  const all = Math.max(cases.length, counts.reduce((sum, each) => sum + each.overdue, 0));
+  const hold = (held: boolean) => () => (reading.value = held);
   return (
-    <>
-      <h2>Overdue cases</h2>
-      <div class="panel">
-        <table>
-          <thead>
-            <tr><th>case</th><th>process</th><th>at step</th><th>missed</th><th>due</th><th class="number">overdue for</th><th>of</th></tr>
-          </thead>
-          <tbody>
-            {overdue.value.map((one) => {
-              const due = missed(one, at);
-              return (
-                <tr key={`${one.process}/${one.case}`}>
-                  <td>{one.case}</td>
-                  <td>{one.process}</td>
-                  <td>{one.step ?? "–"}</td>
-                  <td>{due?.name ?? "–"}</td>
-                  <td>{moment(due?.due ?? null)}</td>
-                  <td class="number">{due ? age(at - due.due) : "–"}</td>
-                  <td class="quiet">{scope(one.attributes)}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-        {overdue.value.length === 0 && <p class="empty">Nothing is overdue.</p>}
-      </div>
-    </>
+    <section aria-labelledby="overdue">
+      <h2 id="overdue">
+        Overdue cases{" "}
+        <span class="quiet number">
+          {all === 0 ? "none" : all > cases.length ? `${number(all)}, the ${cases.length} longest overdue` : number(all)}
+        </span>
+      </h2>
+      {cases.length > 0 && (
+        <div
+          class="panel"
+          onMouseEnter={hold(true)}
+          onMouseLeave={hold(false)}
+          onFocusIn={hold(true)}
+          onFocusOut={hold(false)}
+        >
+          <table class="cases">
+            <thead>
+              <tr>
+                <th>case</th><th>process</th><th>last step</th><th>missed</th><th>due</th>
+                <th class="number">overdue for</th><th>where</th>
+              </tr>
+            </thead>
+            <tbody>
+              {cases.map((one) => {
+                const due = missed(one, at);
+                const to = { case: `${one.process}/${one.case}`, kpi: null };
+                return (
+                  <tr key={to.case}>
+                    <td><a href={href(to)} onClick={(event) => follow(event, to)}>{one.case}</a></td>
+                    <td>{one.process}</td>
+                    <td>{one.step ?? "–"}</td>
+                    <td>{due?.name ?? "–"}</td>
+                    <td>{moment(due?.due ?? null)}</td>
+                    <td class="number">{due ? age(at - due.due) : "–"}</td>
+                    <td class="quiet">{Object.keys(one.attributes).length > 0 ? scope(one.attributes) : "–"}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {cases.length === 0 && <p class="quiet">No case is past a due time.</p>}
+    </section>
   );
 }

@@ -1,33 +1,42 @@
-/** What the page knows: KPI definitions, current values, sources, history, overdue cases, and whether it is live. */
+/** What the page knows: definitions, current values, sources, history, overdue cases, and whether it is live. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import * as api from "../api/client";
 import { listen } from "../api/stream";
-import type { Case, Changes, Definition, HistoryPoint, Snapshot, Source, Status, Value } from "../api/types";
+import type { Cases, Changes, Definition, HistoryPoint, Run, Snapshot, Source, Status, Value } from "../api/types";
+import { SLOTS, filled, span } from "./course";
+import { session } from "./session";
+import { isStale } from "./trust";
 import { view } from "./url";
 
-const DAY_MS = 86_400_000;
-const REFRESH_MS = 15_000;
-/** A source that is not heard for so long is called stale, loudly. */
-const STALE_SOURCE_MS = 120_000;
+const REFRESH_MS = 10_000;
+const OVERDUE = 25;
+const NO_CASES: Cases = { cases: [], next: null, counts: [] };
 
 export const kpis = signal<readonly Definition[]>([]);
 export const values = signal<ReadonlyMap<string, Value>>(new Map());
+/** When a total last changed, by the server's clock; unknown until it does. */
+export const changedAt = signal<ReadonlyMap<string, number>>(new Map());
 export const sources = signal<readonly Source[]>([]);
 export const counters = signal<Readonly<Record<string, number>>>({});
+export const ready = signal(true);
+export const complete = signal(false);
 /** Engine time as last told, epoch ms. */
 export const time = signal(0);
 export const history = signal<ReadonlyMap<string, readonly HistoryPoint[]>>(new Map());
-export const overdue = signal<readonly Case[]>([]);
-export const runs = signal<readonly string[]>(["live"]);
-/** "connecting" until first heard, then "live", or "lost" since `heardAt`. */
+export const overdue = signal<Cases>(NO_CASES);
+/** Somebody points into the table of cases: it is held as it is. */
+export const reading = signal(false);
+export const runs = signal<readonly Run[]>([]);
+/** "connecting" until first heard, then "live", or "lost" since `heardAt` (this machine's clock). */
 export const connection = signal<"connecting" | "live" | "lost">("connecting");
 export const heardAt = signal(0);
-export const now = signal(Date.now());
-/** How far the engine's time was behind the server's clock when last heard, ms. */
-const behind = signal(0);
-/** How old what the page shows is: grows while nothing is heard. */
-export const engineAge = computed(() => behind.value + Math.max(0, now.value - heardAt.value));
 export const problem = signal<string | null>(null);
+export const now = signal(Date.now());
+/** What the server's clock is ahead of this machine's, ms. */
+const ahead = signal(0);
+/** The server's clock now, to the second. */
+export const serverNow = computed(() => now.value + ahead.value);
+export const isLive = computed(() => view.value.run === "live");
 
 export const key = (kpi: string, scope: Readonly<Record<string, string>>): string =>
   `${kpi}|${Object.keys(scope)
@@ -37,18 +46,24 @@ export const key = (kpi: string, scope: Readonly<Record<string, string>>): strin
 
 export const total = (kpi: string): Value | undefined => values.value.get(key(kpi, {}));
 
-export const scopesOf = (kpi: Definition): Value[] =>
-  [...values.value.values()].filter((v) => v.kpi === kpi.name && Object.keys(v.scope).length > 0);
+/** How old a value is, ms: one that is not told again holds up to the engine's time. It grows while nothing is heard. */
+export const ageOf = (value: Value): number =>
+  Math.max(0, serverNow.value - Math.max(value.as_of, time.value));
 
-export const staleSources = computed(() =>
-  view.value.run === "live" ? sources.value.filter((s) => time.value - s.last_ingest > STALE_SOURCE_MS) : [],
-);
+export const staleSources = computed(() => {
+  const run = runs.value.find((each) => each.run === view.value.run);
+  return isLive.value ? sources.value.filter((source) => isStale(source, run, time.value)) : [];
+});
 
-export const statusCounts = computed(() => {
-  const counts: Record<Status, number> = { off_plan: 0, watch: 0, on_plan: 0, unknown: 0 };
-  for (const kpi of kpis.value) {
-    if (kpi.target !== null) counts[total(kpi.name)?.status ?? "unknown"] += 1;
-  }
+export type Standing = Status | "no_target";
+
+/** A KPI's status; one without a target is never "on plan". */
+export const standing = (kpi: Definition): Standing =>
+  kpi.target === null ? "no_target" : (total(kpi.name)?.status ?? "unknown");
+
+export const standings = computed(() => {
+  const counts: Record<Standing, number> = { off_plan: 0, watch: 0, on_plan: 0, unknown: 0, no_target: 0 };
+  for (const kpi of kpis.value) counts[standing(kpi)] += 1;
   return counts;
 });
 
@@ -63,8 +78,10 @@ export function applied(before: ReadonlyMap<string, Value>, changes: Changes): M
 function takeState(told: Snapshot | Changes): void {
   sources.value = told.sources;
   counters.value = told.counters;
+  ready.value = told.ready;
+  complete.value = told.complete;
   time.value = told.time;
-  behind.value = Math.max(0, told.now - told.time);
+  ahead.value = told.now - Date.now();
 }
 
 function takeSnapshot(told: Snapshot): void {
@@ -77,58 +94,80 @@ function takeSnapshot(told: Snapshot): void {
 
 function takeChanges(told: Changes): void {
   batch(() => {
+    const moved = told.values.filter((v) => v.value !== values.value.get(key(v.kpi, v.scope))?.value);
+    if (moved.length > 0) {
+      changedAt.value = new Map([...changedAt.value, ...moved.map((v) => [key(v.kpi, v.scope), told.now] as const)]);
+    }
     values.value = applied(values.value, told);
     takeState(told);
   });
 }
 
+async function refreshHistory(run: string): Promise<void> {
+  const found = await api.histories(run, SLOTS);
+  const within = span(found);
+  const definitions = new Map(kpis.value.map((kpi) => [kpi.name, kpi]));
+  history.value = new Map(
+    found.map(({ kpi, points }) => {
+      const definition = definitions.get(kpi);
+      return [kpi, definition && within ? filled(definition, points, within) : points];
+    }),
+  );
+}
+
 async function refresh(run: string): Promise<void> {
   try {
-    overdue.value = await api.overdueCases(run, 50);
-    runs.value = ["live", ...(await api.runs()).filter((name) => name !== "live")];
+    const [cases, known] = await Promise.all([api.overdueCases(run, OVERDUE), api.runs()]);
+    if (run !== view.value.run) return;
+    if (!reading.value) overdue.value = cases;
+    runs.value = known;
     await refreshHistory(run);
     problem.value = null;
   } catch (error) {
+    // What cannot be reached at all is told by the stream.
+    if (error instanceof TypeError || error instanceof api.Locked) return;
     problem.value = error instanceof Error ? error.message : String(error);
   }
 }
 
-async function refreshHistory(run: string): Promise<void> {
-  const to = time.value || Date.now();
-  const length = run === "live" ? DAY_MS : 730 * DAY_MS;
-  const found = await Promise.all(
-    kpis.value.map(async (kpi) => [kpi.name, await api.history(run, kpi.name, to - length, to)] as const),
-  );
-  history.value = new Map(found);
+function forget(): void {
+  batch(() => {
+    kpis.value = [];
+    values.value = new Map();
+    changedAt.value = new Map();
+    history.value = new Map();
+    sources.value = [];
+    overdue.value = NO_CASES;
+    time.value = 0;
+    problem.value = null;
+    connection.value = "connecting";
+  });
 }
 
-/** Follow the run in the URL for as long as the page lives. */
+/** Follow the run in the URL for as long as the page lives; start anew with another run or key. */
 export function start(): void {
   setInterval(() => (now.value = Date.now()), 1000);
   const run = computed(() => view.value.run);
   effect(() => {
     const name = run.value;
-    batch(() => {
-      kpis.value = [];
-      values.value = new Map();
-      history.value = new Map();
-      sources.value = [];
-      time.value = 0;
-      connection.value = "connecting";
-    });
-    void refresh(name);
+    void session.value;
+    forget();
     const timer = setInterval(() => void refresh(name), REFRESH_MS);
     const stop = listen(name, {
       snapshot: (told) => {
         takeSnapshot(told);
-        void refreshHistory(name).catch(() => undefined);
+        void refresh(name);
       },
       changes: takeChanges,
       heard: () => {
+        if (connection.value === "lost") problem.value = null;
         connection.value = "live";
         heardAt.value = Date.now();
       },
-      lost: () => (connection.value = "lost"),
+      lost: (why) => {
+        connection.value = "lost";
+        if (why !== null) problem.value = why;
+      },
     });
     return () => {
       clearInterval(timer);

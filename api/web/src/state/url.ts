@@ -1,28 +1,40 @@
-/** The whole view is in the URL: which run, which KPI is open. */
+/** The whole view is in the URL: which run, and which KPI or case is open. */
 import { signal } from "@preact/signals";
 
 export interface View {
   run: string;
   kpi: string | null;
+  /** process/id */
+  case: string | null;
 }
 
 export function parse(search: string): View {
   const params = new URLSearchParams(search);
-  return { run: params.get("run") ?? "live", kpi: params.get("kpi") };
+  return { run: params.get("run") || "live", kpi: params.get("kpi"), case: params.get("case") };
 }
 
 export function print(view: View): string {
   const params = new URLSearchParams();
   if (view.run !== "live") params.set("run", view.run);
   if (view.kpi !== null) params.set("kpi", view.kpi);
-  const query = params.toString();
+  if (view.case !== null) params.set("case", view.case);
+  const query = params.toString().replaceAll("%2F", "/");
   return query ? `?${query}` : "";
 }
 
-export const view = signal<View>(parse(location.search));
-addEventListener("popstate", () => (view.value = parse(location.search)));
+export const view = signal<View>(parse(globalThis.location?.search ?? ""));
+globalThis.addEventListener?.("popstate", () => (view.value = parse(location.search)));
+
+export const href = (change: Partial<View>): string => print({ ...view.value, ...change }) || "?";
 
 export function go(change: Partial<View>): void {
   view.value = { ...view.value, ...change };
   window.history.pushState(null, "", location.pathname + print(view.value));
+}
+
+/** Follow a link within the page; a click that wants a new tab gets one. */
+export function follow(event: MouseEvent, change: Partial<View>): void {
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(change);
 }

@@ -3,7 +3,7 @@ import { age, number, scope, target } from "./format";
 
 test("a value keeps as many digits as help, and an unknown one is a dash", () => {
   expect([1234567, 1234.56, 12.345, 1.2345, 0.04219, null].map(number)).toEqual([
-    "1,234,567", "1,234.6", "12.3", "1.23", "0.042", "–",
+    "1,234,567", "1,235", "12.3", "1.23", "0.042", "–",
   ]);
 });
 

@@ -3,11 +3,11 @@ import type { Direction, Scope, Status, Target } from "../api/types";
 
 const ABSENT = "–";
 
-/** A value with as many digits as help: 1,234,567 · 1,234.5 · 12.3 · 0.042. */
+/** A value with as many digits as help: 1,234,567 · 1,235 · 12.3 · 0.042. */
 export function number(value: number | null): string {
   if (value === null) return ABSENT;
   const size = Math.abs(value);
-  const digits = Number.isInteger(value) || size >= 10_000 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  const digits = Number.isInteger(value) || size >= 1000 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
   return value.toLocaleString("en", { maximumFractionDigits: digits });
 }
 
@@ -28,11 +28,12 @@ export function age(ms: number): string {
 }
 
 /** Status as glyph and word, so that colour is never alone. */
-export const STATUS: Record<Status, { glyph: string; word: string }> = {
+export const STATUS: Record<Status | "no_target", { glyph: string; word: string }> = {
   on_plan: { glyph: "●", word: "on plan" },
   watch: { glyph: "▲", word: "watch" },
   off_plan: { glyph: "■", word: "off plan" },
   unknown: { glyph: "?", word: "unknown" },
+  no_target: { glyph: "○", word: "no target" },
 };
 
 const SIDES: Record<Direction, string> = { at_least: "≥", at_most: "≤", between: "≈" };
@@ -42,18 +43,23 @@ export function target(of: Target | null, unitName: string): string {
   return of === null ? "no target" : `target ${SIDES[of.direction]} ${number(of.value)} ${unit(unitName)}`;
 }
 
+/** How far a value is from its target: "+90", "−2.1". */
+export const gap = (by: number): string => (by > 0 ? "+" : by < 0 ? "−" : "") + number(Math.abs(by));
+
 /** "site Hamburg · carrier Northway"; "total" for the empty scope. */
 export function scope(of: Scope): string {
   const parts = Object.entries(of).map(([name, value]) => `${name} ${value || "(none)"}`);
   return parts.length === 0 ? "total" : parts.join(" · ");
 }
 
-/** A moment in the reader's own time zone, to the minute. */
+/** A moment in the reader's own time zone, to the minute; with its year where that is not this one. */
 export function moment(at: number | null): string {
   if (at === null) return ABSENT;
-  return new Date(at).toLocaleString("en-GB", {
+  const date = new Date(at);
+  return date.toLocaleString("en-GB", {
     day: "2-digit",
     month: "short",
+    ...(date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
     hour: "2-digit",
     minute: "2-digit",
   });

@@ -6,13 +6,15 @@ step, and the last ones closed. Everything else is a count.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LONG_AGO, NEVER, Captured
+from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases
 from services.domain.cases import CaseTable
 from services.domain.catalogue import FieldType
 from services.domain.contributions import promises
@@ -96,52 +98,80 @@ def notable(table: CaseTable, *, tenant: str, run: str, attempt: int, partition:
         int(np.count_nonzero(overdue)),
         int(np.count_nonzero(stuck)),
         waiting,
-        [
-            case_fact(
-                table,
-                row,
-                {
-                    "overdue": bool(overdue[row]),
-                    "stuck": bool(stuck[row]),
-                    "waiting": row in longest,
-                },
+        case_facts(
+            table,
+            list(dict.fromkeys(rows)),
+            {"overdue": overdue, "stuck": stuck, "waiting": _marked(len(table), longest)},
+        ),
+    )
+
+
+def case_fact(table: CaseTable, row: int) -> CaseFact:
+    """All that is known of one case."""
+    return case_facts(table, [row], {})[0]
+
+
+def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask]) -> list[CaseFact]:
+    """All that is known of some cases; ``flags`` beside open and closed, with an element per row of the table."""
+    if not rows:
+        return []
+    at = np.array(rows, np.int32)
+    cases = table.cases(at)
+    opened, ended, last = cases.opened.tolist(), cases.ended.tolist(), cases.last.tolist()
+    times = {step: cases.time(step).tolist() for step in table.layout.step}
+    dues = [(name, cases.due(due).tolist(), times[due.until]) for name, due in table.layout.case_dues.items()]
+    items = _item_dues(table, at)
+    attributes = [
+        (name, _texts(table, name, capture, cases)) for name, capture in table.layout.attributes.items()
+    ]
+    marks = [(name, holds[at].tolist()) for name, holds in flags.items()]
+    facts = []
+    for i, row in enumerate(rows):
+        steps = {step: time[i] for step, time in times.items() if time[i] != NEVER}
+        due_times = {
+            name: (due[i], None if until[i] == NEVER else until[i])
+            for name, due, until in dues
+            if due[i] != NEVER
+        }
+        due_times |= {name: (due, steps.get(until)) for name, due, until in items.get(row, ())}
+        state = [] if opened[i] == NEVER else ["open"] if ended[i] == NEVER else []
+        state += [] if ended[i] == NEVER else ["closed"]
+        facts.append(
+            CaseFact(
+                table.case_id(row),
+                next(reversed(steps), None),
+                None if opened[i] == NEVER else opened[i],
+                None if ended[i] == NEVER else ended[i],
+                last[i],
+                {name: text for name, values in attributes if (text := values[i]) is not None},
+                steps,
+                due_times,
+                state + [name for name, holds in marks if holds[i]],
             )
-            for row in dict.fromkeys(rows)
-        ],
-    )
+        )
+    return facts
 
 
-def case_fact(table: CaseTable, row: int, flags: dict[str, bool] | None = None) -> CaseFact:
-    """All that is known of one case; ``flags`` beside open and closed."""
-    cases = table.cases(np.array([row], np.int32))
-    opened, ended = int(cases.opened[0]), int(cases.ended[0])
-    times = {step: int(cases.time(step)[0]) for step in table.layout.step}
-    steps = {step: time for step, time in times.items() if time != NEVER}
-    dues = {
-        name: (int(cases.due(due)[0]), steps.get(due.until)) for name, due in table.layout.case_dues.items()
-    }
+def _item_dues(table: CaseTable, rows: Codes) -> dict[int, list[tuple[str, int, str]]]:
+    """By case the name, due time and step of its items, the first ``ITEMS`` of each due."""
+    found: dict[int, list[tuple[str, int, str]]] = {}
     for name, items in table.items.items():
-        all_due, _ = items.due_times()
-        of_case = items.of(np.array([row], np.int32))
-        for item in of_case[np.argsort(all_due[of_case], kind="stable")][:ITEMS].tolist():
-            dues[f"{name}/{items.label(item)}"] = (int(all_due[item]), steps.get(items.due.until))
-    attributes = {
-        name: text
-        for name, capture in table.layout.attributes.items()
-        if (text := _text(table, name, capture, cases.narrow[:, 0], cases.wide[:, 0])) is not None
-    }
-    state = {"open": opened != NEVER and ended == NEVER, "closed": ended != NEVER, **(flags or {})}
-    return CaseFact(
-        table.case_id(row),
-        next(reversed(steps), None),
-        None if opened == NEVER else opened,
-        None if ended == NEVER else ended,
-        int(cases.last[0]),
-        attributes,
-        steps,
-        {name: due for name, due in dues.items() if due[0] != NEVER},
-        [name for name, holds in state.items() if holds],
-    )
+        due, case = items.due_times()
+        own = items.of(rows)
+        own = own[due[own] != NEVER]
+        own = own[np.argsort(due[own], kind="stable")]
+        left = Counter[int]()
+        for item, row, time in zip(own.tolist(), case[own].tolist(), due[own].tolist(), strict=True):
+            left[row] += 1
+            if left[row] <= ITEMS:
+                found.setdefault(row, []).append((f"{name}/{items.label(item)}", time, items.due.until))
+    return found
+
+
+def _marked(n: int, rows: Iterable[int]) -> Mask:
+    marked = np.zeros(n, np.bool_)
+    marked[list(rows)] = True
+    return marked
 
 
 def _stand(table: CaseTable, block: slice, found: Standing) -> None:
@@ -169,24 +199,33 @@ def _least(rows: Rows, by: Numbers, count: int) -> list[int]:
     return chosen
 
 
-def _text(table: CaseTable, name: str, capture: Captured, narrow: Codes, wide: Numbers) -> str | None:
-    """An attribute as it is shown; None where it is not known."""
-    value = int((narrow if capture.narrow else wide)[capture.column])
-    if value == (NULL if not capture.narrow else -1):
-        return None
-    match capture.type:
-        case FieldType.STRING:
-            return table.strings.texts[value]
-        case FieldType.BOOLEAN:
-            return "true" if value else "false"
-        case FieldType.TIMESTAMP:
-            return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
-        case _:
-            scale = table.layout.fields[name].scale
-            digits = f"{abs(value):0{scale + 1}d}"
-            sign = "-" if value < 0 else ""
-            return (
-                f"{sign}{digits[: len(digits) - scale]}.{digits[len(digits) - scale :]}"
-                if scale
-                else str(value)
-            )
+def _texts(table: CaseTable, name: str, capture: Captured, cases: Cases) -> list[str | None]:
+    """An attribute of each case as it is shown; None where it is not known."""
+    values = (cases.narrow if capture.narrow else cases.wide)[capture.column].tolist()
+    absent = -1 if capture.narrow else NULL
+    shown = _SHOWN.get(capture.type) or _digits(table.layout.fields[name].scale)
+    if capture.type is FieldType.STRING:
+        shown = table.strings.texts.__getitem__
+    return [None if value == absent else shown(value) for value in values]
+
+
+def _digits(scale: int) -> Callable[[int], str]:
+    """How a fixed-point number is written."""
+    if not scale:
+        return str
+
+    def shown(value: int) -> str:
+        digits = f"{abs(value):0{scale + 1}d}"
+        return f"{'-' if value < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
+
+    return shown
+
+
+def _moment(value: int) -> str:
+    return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+_SHOWN: Mapping[FieldType, Callable[[int], str]] = {
+    FieldType.BOOLEAN: lambda value: "true" if value else "false",
+    FieldType.TIMESTAMP: _moment,
+}

@@ -81,13 +81,18 @@ async def _demo(settings: Settings, scenarios: Sequence[Scenario], after: float,
     clock.shown = start = clock.now() - HISTORY
     simulator = Simulator(Company(noon=start), seed, start)
 
-    async def company(url: str | None) -> None:
+    events = 0
+
+    async def history() -> None:
+        nonlocal events
         events = await _make_history(node, simulator, clock)
+
+    async def company(url: str | None) -> None:
         await _caught_up(node)
         _report(url, events, len(catalogue.kpis), time.monotonic() - begun, dict.fromkeys(scenarios, after))
         await _live(node, simulator, clock, scenarios, after)
 
-    async with running(node) as url:
+    async with running(node, history) as url:
         await node.watch(company(url))
 
 

@@ -52,18 +52,23 @@ class Node:
         self._stops: list[Callable[[], Awaitable[None]]] = []
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def start(self) -> None:
-        """Bring the parts up; what has started is stopped again when one fails."""
+    async def start(self, first: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Bring the parts up; what has started is stopped again when one fails.
+
+        ``first`` runs when there is an intake, but nothing yet that folds what it takes.
+        """
         try:
             await self._up(self.log.start, self.log.stop)
             await self.log.ensure(self.topics.all())
             await self._up(self.database.start, self.database.stop)
-            if PROCESSOR in self.parts:
-                await self._start_processor()
             if RECORDER in self.parts:
                 self._start_recorder()
             if API in self.parts:
                 await self._start_api()
+            if first is not None:
+                await first()
+            if PROCESSOR in self.parts:
+                await self._start_processor()
         except BaseException:
             await self.stop()
             raise

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from pathlib import Path
 
 from services.errors import InvalidInput
@@ -85,13 +85,18 @@ def shown(url: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running(node: Node) -> AsyncIterator[str | None]:
-    """A started node, serving HTTP where it has the api; yields its URL. Stops at the end, or when interrupted."""
+async def running(
+    node: Node, first: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[str | None]:
+    """A started node, serving HTTP where it has the api; yields its URL. Stops at the end, or when interrupted.
+
+    ``first``: see ``Node.start``.
+    """
     listener = _listener(node)
     stop = asyncio.Event()
     serving: asyncio.Task[None] | None = None
     try:
-        await node.start()
+        await node.start(first)
         if listener is None or node.app is None:
             yield None
             return

@@ -38,6 +38,8 @@ _SLICE = 0.015
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
 _FLUSH_SHARE = 3
+_CATCHING_UP = 0.5
+"""How much longer (s) a partition may stay silent while more waits to be folded."""
 _CHUNKS_UNDER_WAY = 8
 _LONGEST_SEEK_WAIT = 8.0
 _SLOWEST_SNAPSHOT = 6
@@ -189,7 +191,8 @@ class Driver:
 
     async def _flush_round(self) -> None:
         for partition in list(self._partitions.values()):
-            if partition.dirty and not self.recovering and monotonic() >= partition.flush_due:
+            wait = _CATCHING_UP if partition.queue else 0.0
+            if partition.dirty and not self.recovering and monotonic() >= partition.flush_due + wait:
                 await self._flush(partition)
 
     async def _flush(self, partition: Partition) -> None:

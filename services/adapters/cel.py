@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cel
-
 from services.domain.filters import Expression, FilterError
 
 _UNEXPECTED = re.compile(r"(?:mismatched input|extraneous input|no viable alternative at input)")
@@ -37,6 +35,8 @@ class CelEvaluator:
 
     def compile(self, source: str) -> Expression:
         """Read an expression; raises ``FilterError`` with the position where it is no CEL."""
+        import cel  # noqa: PLC0415  # slow to import, and most catalogues never need it
+
         try:
             program = cel.compile(source)
         except ValueError as error:

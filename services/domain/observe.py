@@ -19,7 +19,7 @@ from services.domain.program import Program
 from services.domain.runstate import LIVE, RunState
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission
-from services.domain.telling import Teller
+from services.domain.telling import IMPORT_EVENTS, Teller
 
 Load = Callable[[str], Program]
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, struct.error)
@@ -27,15 +27,17 @@ _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, struct.error)
 
 class Observer:
     """The state of events partition ``partition``. ``load`` compiles a catalogue from its canonical JSON (raising
-    ``ValueError`` where it cannot); ``judges`` is the number of judge partitions.
+    ``ValueError`` where it cannot); ``judges`` is the number of judge partitions, ``hold`` that of an import's events
+    between two tellings.
     """
 
-    def __init__(self, partition: int, load: Load, judges: int = 4) -> None:
+    def __init__(self, partition: int, load: Load, judges: int = 4, hold: int = IMPORT_EVENTS) -> None:
         self.partition = partition
         self.runs: dict[tuple[str, str], RunState] = {}
         self.undecodable = 0
         self._load = load
         self._judges = judges
+        self._hold = hold
         self._applied = -1
         self._tellers: dict[tuple[str, str], Teller] = {}
         self._pending: dict[tuple[str, str], list[tuple[int, Frame]]] = {}
@@ -71,10 +73,10 @@ class Observer:
                 run.counters["scope_overflow"] = overflowed
             for judge, partial in teller.partials(self._applied, everything=everything):
                 emissions.append(Emission("judging", judge, partials.encode(partial)))
-            if teller.cases_due(everything=everything):
-                emissions += [
-                    Emission("cases", self.partition % self._judges, facts) for facts in run.notable_cases()
-                ]
+            emissions += [
+                Emission("cases", self.partition % self._judges, facts)
+                for facts in teller.cases(everything=everything)
+            ]
             self._letters += run.letters
             run.letters = []
         emissions += [Emission("dead_letters", 0, letter) for letter in self._letters]
@@ -133,7 +135,7 @@ class Observer:
 
     def _start(self, tenant: str, run: str, attempt: int) -> RunState:
         started = self.runs[tenant, run] = RunState(tenant, run, attempt, self.partition)
-        self._tellers[tenant, run] = Teller(started, self._judges)
+        self._tellers[tenant, run] = Teller(started, self._judges, self._hold)
         return started
 
     def _restart(self, run: RunState, attempt: int) -> RunState:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from services.domain.facts import CaseFacts
+from services.domain.identity import hash64
 from services.domain.partials import CubeCells, Partial
 from services.domain.runstate import LIVE, RunState
 from services.domain.watermark import START
@@ -15,39 +17,73 @@ PIECE_BYTES = 96 << 10
 PART_BYTES = 320 << 10
 _EACH_MS = 1_000
 """How often, in engine time, a judge is told of time alone."""
-CASES_MS = 5_000
+CASES_MS, CASES_ANYWAY_MS = 5_000, 60_000
+"""How often notable cases are told, in engine time: at most where they have changed, at least where they have not."""
+IMPORT_EVENTS = 65_536
+"""Nobody watches the numbers of an import grow, so it is told of seldom."""
 
 
 class Teller:
-    """Remembers what each of ``judges`` judge partitions was told of ``run``; after an assignment: nothing."""
+    """Remembers what each of ``judges`` judge partitions was told of ``run``; after an assignment: nothing.
 
-    def __init__(self, run: RunState, judges: int) -> None:
+    ``hold`` is how many events of an import go by between two tellings.
+    """
+
+    def __init__(self, run: RunState, judges: int, hold: int = IMPORT_EVENTS) -> None:
         self.run = run
         self.judges = judges
+        self._hold = hold
         self._since: list[int | None] = [None] * judges
         self._time = [0] * judges
         self._said: list[tuple[str, bool] | None] = [None] * judges
-        self._cases: tuple[int, bool] | None = None
+        self._cases_at: tuple[int, bool] | None = None
+        self._cases: dict[str, tuple[int, int]] = {}
+        self._events = run.counters["events"]
 
     def partials(self, offset: int, *, everything: bool) -> Iterator[tuple[int, Partial]]:
         """(judge partition, partial) as of ``offset``, to be sent in this order."""
+        held = self._held and not everything
+        if not held:
+            self._events = self.run.counters["events"]
         for judge in range(self.judges):
-            for partial in self._to(judge, offset, everything=everything or self._since[judge] is None):
-                yield judge, partial
+            first = self._since[judge] is None
+            if not held or first or self._said[judge] != self._state:
+                for partial in self._to(judge, offset, everything=everything or first):
+                    yield judge, partial
 
-    def cases_due(self, *, everything: bool) -> bool:
-        """Whether it is time to tell notable cases; then this counts as told. Of an import they are told at its end:
-        its time leaps, and what is notable half way through the past is of no use.
-        """
+    @property
+    def _held(self) -> bool:
+        """Whether an import is to go on first."""
         run = self.run
-        state = run.time, run.complete
-        if run.time == START:
+        return run.run != LIVE and run.counters["events"] < self._events + self._hold
+
+    @property
+    def _state(self) -> tuple[str, bool]:
+        """What a judge is told of at once."""
+        return self.run.catalogue, self.run.complete
+
+    def cases(self, *, everything: bool) -> list[CaseFacts]:
+        """Notable cases, when it is time to tell them: of an import at its end, and never the same again."""
+        run = self.run
+        if run.time == START or not (everything or run.complete or (run.run == LIVE and self._cases_passed)):
+            return []
+        at = run.time, run.complete
+        if self._cases_at == at and not everything:
+            return []
+        self._cases_at = at
+        return [facts for facts in run.notable_cases() if self._news(facts) or everything]
+
+    @property
+    def _cases_passed(self) -> bool:
+        return self._cases_at is None or self.run.time >= self._cases_at[0] + CASES_MS
+
+    def _news(self, facts: CaseFacts) -> bool:
+        """Whether to tell them: anything but the time has changed since, or that was a while ago."""
+        time, said = self._cases.get(facts.process, (0, 0))
+        now = hash64(repr(replace(facts, time=0)).encode())
+        if now == said and facts.time < time + CASES_ANYWAY_MS:
             return False
-        if not everything and (state == self._cases or not (run.complete or run.run == LIVE)):
-            return False
-        if not (everything or run.complete or self._cases is None or run.time >= self._cases[0] + CASES_MS):
-            return False
-        self._cases = state
+        self._cases[facts.process] = facts.time, now
         return True
 
     def _to(self, judge: int, offset: int, *, everything: bool) -> Iterator[Partial]:
@@ -57,7 +93,7 @@ class Teller:
             for table in run.cells.values()
             if table.cube.judge % self.judges == judge and (everything or table.touched)
         ]
-        state = (run.catalogue, run.complete)
+        state = self._state
         if not (
             tables or everything or state != self._said[judge] or run.time >= self._time[judge] + _EACH_MS
         ):

@@ -109,7 +109,7 @@ def told(kind: Kind, ingest: int, run: str = "live", attempt: int = 0, **more: A
 
 def observer(*cubes: Cube, sources: tuple[str, ...] = ()) -> Observer:
     """An observer whose one catalogue has ``cubes``; record 0 is the barrier that tells it so."""
-    made = Observer(3, lambda _: program(*cubes, sources=sources))
+    made = Observer(3, lambda _: program(*cubes, sources=sources), hold=0)
     made.fold([(0, told(Kind.CATALOGUE, 0, catalogue="{}"))])
     return made
 

@@ -325,3 +325,18 @@ def test_events_of_a_type_that_nobody_measures_cost_nothing(feed: str) -> None:
 def test_hashes_of_numbers_are_fixed() -> None:
     """Snapshots and partials of other versions depend on them."""
     assert hash_numbers(numbers([0, 1])).tolist() == [16294208416658607535, 10451216379200822465]
+
+
+def test_an_import_is_told_of_as_it_begins_and_ends_and_seldom_between() -> None:
+    """Nobody watches its numbers grow: what is held back comes once there is enough, and with the end at the latest."""
+    state = Observer(3, lambda _: program(SITES), hold=3)
+    fold(state, [told(Kind.BEGIN, 0, "past"), told(Kind.CATALOGUE, 0, "past", catalogue="{}")])
+    reader = Reader().read(state.emit())
+    fold(state, [frame([Sale(1, NOON), Sale(2, NOON)], NOON, "past")])
+    assert state.emit() == []
+    fold(state, [frame([Sale(3, NOON)], NOON, "past")])
+    assert reader.read(state.emit()).cells == naive([Sale(1, NOON), Sale(2, NOON), Sale(3, NOON)])
+    fold(state, [frame([Sale(4, NOON)], NOON, "past")])
+    assert state.emit() == []
+    fold(state, [told(Kind.END, NOON, "past")])
+    assert reader.read(state.emit()).cells == naive([Sale(number, NOON) for number in range(1, 5)])

@@ -178,7 +178,7 @@ def cells_of(reader: Reader) -> Cells:
 
 
 def observing(process: Process) -> Observer:
-    state = Observer(3, lambda _: program_of(process))
+    state = Observer(3, lambda _: program_of(process), hold=0)
     state.fold([(0, told(Kind.CATALOGUE, NOON, RUN, catalogue="{}"))])
     return state
 
@@ -192,7 +192,7 @@ def test_what_partials_say_of_cases_is_what_a_model_of_dicts_says(
     records = records_of(said)
     state = observing(process)
     fold(state, records[:at], cuts)
-    again = Observer(3, lambda _: program_of(process))
+    again = Observer(3, lambda _: program_of(process), hold=0)
     again.restore(list(state.chunks()))
     fold(again, records[at:], cuts)
     emissions = again.emit(everything=True)

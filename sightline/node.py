@@ -73,8 +73,14 @@ class Node:
             await self.stop()
             raise
 
+    async def halt(self) -> None:
+        """Stop processing, before all else: a backlog must not keep requests and the other parts from ending."""
+        if self.processor is not None:
+            await self.processor.stop()
+
     async def stop(self) -> None:
         """Take down what is up, last first."""
+        await self.halt()
         while self._stops:
             await self._stops.pop()()
         if self._failed.done():

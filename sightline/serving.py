@@ -107,6 +107,7 @@ async def running(
         yield f"http://{address}:{port}"
     finally:
         stop.set()
+        await node.halt()
         if serving is not None:
             await asyncio.wait({serving}, timeout=GRACE_S)
         await node.stop()

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { go } from "../state/url";
+import { Doubt } from "./TrustLine";
 
 const close = () => go({ kpi: null, case: null });
 
@@ -23,6 +24,7 @@ export function Drawer({ title, children }: { title: string; children: Component
         <h2 ref={heading} tabIndex={-1}>{title}</h2>
         <button type="button" onClick={close}>Close</button>
       </header>
+      <Doubt />
       {children}
     </aside>
   );

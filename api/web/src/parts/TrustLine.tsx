@@ -1,4 +1,5 @@
 /** One line that is always there: calm while the numbers can be trusted, loud when they cannot. Nothing moves for it. */
+import { computed } from "@preact/signals";
 import {
   complete, connection, counters, heardAt, isLive, now, problem, ready, serverNow, sources, staleSources, time,
 } from "../state/board";
@@ -7,8 +8,8 @@ import { trust } from "../state/trust";
 import { view } from "../state/url";
 import { STATUS, age } from "../text/format";
 
-export function TrustLine() {
-  const { level, text } = trust({
+const current = computed(() =>
+  trust({
     run: view.value.run,
     connection: connection.value,
     problem: problem.value,
@@ -19,7 +20,21 @@ export function TrustLine() {
     events: counters.value["events"] ?? 0,
     sources: sources.value,
     stale: staleSources.value,
-  });
+  }),
+);
+
+/** The same in what lies over the page, where there is something to say. */
+export function Doubt() {
+  const { level, text } = current.value;
+  return level === "quiet" ? null : (
+    <p class={`status doubt ${level}`}>
+      <span aria-hidden="true">{STATUS[level].glyph}</span> {text}
+    </p>
+  );
+}
+
+export function TrustLine() {
+  const { level, text } = current.value;
   const since = connection.value === "lost" && heardAt.value > 0 ? age(now.value - heardAt.value) : null;
   return (
     <div class={`trust ${level}`} data-trust={level}>

@@ -100,7 +100,7 @@ const run = { run: "live", started: 0, ended: null };
 test("a source is stale by its own rhythm, and has none while it has sent little", () => {
   expect(isStale(source, run, 10 * HOUR + 2 * MINUTE)).toBe(false);
   expect(isStale(source, run, 10 * HOUR + 4 * MINUTE)).toBe(true);
-  expect(isStale({ ...source, events: 60 }, run, 14 * HOUR)).toBe(false);
+  expect(isStale({ ...source, events: 60 }, run, 13 * HOUR)).toBe(false);
   expect(isStale({ ...source, events: 19 }, run, 1000 * HOUR)).toBe(false);
   expect(isStale(source, undefined, 1000 * HOUR)).toBe(false);
 });

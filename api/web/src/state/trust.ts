@@ -26,7 +26,7 @@ export interface Trust {
 const BEHIND_MS = 20_000;
 const STALE_MS = 120_000;
 const FEW_EVENTS = 20;
-const GAPS = 30;
+const GAPS = 20;
 
 /**
  * Whether nothing was heard from a source for far longer than its own rhythm (its mean gap since the run started).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from fastapi import FastAPI
 
@@ -50,6 +51,8 @@ def create_app(deps: Dependencies) -> FastAPI:
         responses=errors.PROBLEMS,
     )
     app.state.deps = deps
+    app.state.vitals = replace(deps.vitals, checks=[health.live_view(deps.live), *deps.vitals.checks])
+    app.state.close = broadcaster.close
     app.state.broadcaster = broadcaster
     errors.install(app)
     for noun in (kpis, history, stream, cases, catalogue, dead_letters, keys, health, metrics):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from services.domain.catalogue import Catalogue
 from services.domain.facts import CaseFact
 from services.domain.program import Program
+from services.health import ProcessorHealth
 from services.intake.framing import Counters
 from services.keys import Grant, Keyring, KeyScope
 from services.live import LiveView
@@ -115,11 +116,29 @@ Lags = Callable[[], Awaitable[Mapping[tuple[str, ...], int]]]
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """What every process tells of itself, whichever parts it runs.
+
+    ``checks`` are asked by readyz; ``processor``, ``recorded`` and ``lags`` are for ``/metrics``, where this process
+    has them.
+    """
+
+    checks: Sequence[PartCheck] = ()
+    processor: Callable[[], ProcessorHealth | None] = lambda: None
+    recorded: Callable[[], Recorded | None] = lambda: None
+    lags: Lags | None = None
+
+    async def parts(self) -> list[Part]:
+        """Every part, and whether it is ready."""
+        return [part for check in self.checks for part in await check()]
+
+
+@dataclass(frozen=True, slots=True)
 class Dependencies:
     """Everything that the HTTP API needs, built by the composition root.
 
-    ``parts`` are asked by readyz; ``hosts`` are the Host names answered to besides loopback's while no key
-    exists. ``intake_counters``, ``recorded`` and ``lags`` are for ``/metrics``, where this process has those parts.
+    ``hosts`` are the Host names answered to besides loopback's while no key exists. ``intake_counters`` are for
+    ``/metrics``.
     """
 
     tenant: str
@@ -133,10 +152,8 @@ class Dependencies:
     runs: Runs
     keyring: Keyring
     timelines: Timelines
-    parts: Sequence[PartCheck] = ()
+    vitals: Vitals = field(default_factory=Vitals)
     intake_counters: Counters | None = None
-    recorded: Recorded | None = None
-    lags: Lags | None = None
     hosts: Sequence[str] = ()
     max_body_bytes: int = 16 << 20
     stream_interval_ms: int = 250
@@ -149,7 +166,14 @@ def dependencies(request: Request) -> Dependencies:
     return deps
 
 
+def vitals(request: Request) -> Vitals:
+    """What the process tells of itself, in every kind of app."""
+    told: Vitals = request.app.state.vitals
+    return told
+
+
 Deps = Annotated[Dependencies, Depends(dependencies)]
+VitalsDep = Annotated[Vitals, Depends(vitals)]
 
 
 def _granted(scope: KeyScope) -> Callable[[Request], Grant]:

@@ -50,7 +50,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
-    """Serve until ``stop`` is set; streams end at once, requests under way get a second."""
+    """Serve until ``stop`` is set; ``app.state.close`` ends streams at once, requests under way get a second."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -64,7 +64,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
 
     async def stopper() -> None:
         await stop.wait()
-        app.state.broadcaster.close()
+        app.state.close()
         server.should_exit = True
 
     stopping = asyncio.create_task(stopper())

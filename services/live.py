@@ -134,7 +134,10 @@ class Changes:
 
 
 class LiveView:
-    """Follows the ``kpis`` topic; ``run`` is the task that does, everything else reads."""
+    """Follows the ``kpis`` topic; ``run`` is the task that does, everything else reads.
+
+    ``heard`` is when the latest record was appended (epoch ms), None before the first.
+    """
 
     def __init__(self, log: Log, topic: str) -> None:
         self._log = log
@@ -144,6 +147,7 @@ class LiveView:
         self._waiting: dict[int, int] | None = None
         self._ready = asyncio.Event()
         self.unreadable = 0
+        self.heard: int | None = None
 
     async def run(self) -> None:
         """Read for ever; returns only by cancellation."""
@@ -230,6 +234,7 @@ class LiveView:
         return end
 
     def _take(self, record: Record) -> None:
+        self.heard = max(record.timestamp, self.heard or 0)
         keyframe = False
         if record.value is not None:
             try:

@@ -58,9 +58,7 @@ class Node:
         ``first`` runs when there is an intake, but nothing yet that folds what it takes.
         """
         try:
-            await self._up(self.log.start, self.log.stop)
-            await self.log.ensure(self.topics.all())
-            await self._up(self.database.start, self.database.stop)
+            await self.open()
             if RECORDER in self.parts:
                 self._start_recorder()
             if API in self.parts:
@@ -77,6 +75,18 @@ class Node:
         """Stop processing, before all else: a backlog must not keep requests and the other parts from ending."""
         if self.processor is not None:
             await self.processor.stop()
+
+    async def open(self) -> None:
+        """Log and database alone; ``start`` does it where nobody has."""
+        if self._stops:
+            return
+        try:
+            await self._up(self.log.start, self.log.stop)
+            await self.log.ensure(self.topics.all())
+            await self._up(self.database.start, self.database.stop)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Take down what is up, last first."""

@@ -8,11 +8,17 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from services.errors import InvalidInput
+from services.errors import Conflict, InvalidInput
 from services.settings import Settings, read_settings
-from sightline.node import ALL, API, Node
+from sightline.node import ALL, API, PROCESSOR, RECORDER, Node
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+PORTS = {PROCESSOR: 8322, RECORDER: 8323}
+"""Where a process without the api serves its health and its metrics, unless told."""
 GRACE_S = 1.5
 """Open requests and streams get so long to end."""
 
@@ -72,7 +78,10 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> No
             console.print(
                 f"  catalogue {len(catalogue.kpis)} KPIs, {len(catalogue.events)} event types, from {folder}"
             )
-        if url:
+        if API not in parts:
+            console.print(f"  health    {url}/readyz?verbose")
+            console.print(f"  metrics   {url}/metrics")
+        else:
             console.print(f"\n  [bold]{url}[/]\n")
         await node.watch()
 
@@ -88,21 +97,21 @@ def shown(url: str) -> str:
 async def running(
     node: Node, first: Callable[[], Awaitable[None]] | None = None
 ) -> AsyncIterator[str | None]:
-    """A started node, serving HTTP where it has the api; yields its URL. Stops at the end, or when interrupted.
+    """A started node that serves HTTP; yields its URL. Stops at the end, or when interrupted.
 
+    With the api, it serves once all is there; a processor or recorder alone tells how it is doing from the start.
     ``first``: see ``Node.start``.
     """
     listener = _listener(node)
     stop = asyncio.Event()
     serving: asyncio.Task[None] | None = None
     try:
+        if API not in node.parts:
+            await node.open()
+            serving = asyncio.create_task(_serve_http(await _vitals_app(node), listener, stop))
         await node.start(first)
-        if listener is None or node.app is None:
-            yield None
-            return
-        from api.server import serve as serve_http
-
-        serving = asyncio.create_task(serve_http(node.app, listener, stop))
+        if node.app is not None:
+            serving = asyncio.create_task(_serve_http(node.app, listener, stop))
         address, port = listener.getsockname()[:2]
         yield f"http://{address}:{port}"
     finally:
@@ -111,12 +120,44 @@ async def running(
         if serving is not None:
             await asyncio.wait({serving}, timeout=GRACE_S)
         await node.stop()
+        listener.close()
 
 
-def _listener(node: Node) -> socket.socket | None:
+async def _serve_http(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
+    from api.server import serve as serve_http
+
+    await serve_http(app, listener, stop)
+
+
+async def _vitals_app(node: Node) -> FastAPI:
+    from api.vitals import create_vitals_app
+    from services.keys import Keyring, check_address
+    from sightline.vitals import vitals
+
+    host = node.settings.api.host
+    keyring = Keyring(node.database.keys, node.clock, node.settings.tenant)
+    await check_address(host, keyring)
+    return create_vitals_app(vitals(node), keyring, (host,))
+
+
+def _listener(node: Node) -> socket.socket:
     """Bound before anything slow starts, so that a port in use is told at once."""
-    if API not in node.parts:
-        return None
     from api.server import bind
 
     return bind(node.settings.api.host, node.settings.api.port)
+
+
+def _port_of(parts: Collection[str], settings: Settings, given: int | None) -> int:
+    """The api's unless it is not here; another part's usual port, or a free one where that is taken."""
+    if given is not None:
+        return given
+    if API in parts:
+        return settings.api.port
+    from api.server import bind
+
+    usual = next(port for part, port in PORTS.items() if part in parts)
+    try:
+        bind(settings.api.host, usual).close()
+    except Conflict:
+        return 0
+    return usual

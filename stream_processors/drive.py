@@ -22,10 +22,10 @@ from services import records
 from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
 from services.domain.state import Emission, State
 from services.errors import Unavailable
+from services.health import PartitionHealth
 from services.ports import Log
 from services.settings import Processing
 from services.topics import Topics
-from stream_processors.health import PartitionHealth
 from stream_processors.partition import Copy, Offer, Partition
 from stream_processors.sending import Sender
 from stream_processors.snapshots import Key, choose, digest, manifest, new_generation

@@ -12,13 +12,13 @@ from faust.types import TP
 
 from services.domain.state import State
 from services.errors import Unavailable
+from services.health import ProcessorHealth
 from services.ports import Log
 from services.settings import Settings
 from services.topics import Topics
 from stream_processors import judge, observe
 from stream_processors.app import ProcessorApp, buffers, create_app, create_table
 from stream_processors.drive import Driver
-from stream_processors.health import ProcessorHealth
 from stream_processors.instance import Instance
 from stream_processors.sending import Sender
 from stream_processors.transports.seeking import SeekingConsumer

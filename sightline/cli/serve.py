@@ -35,6 +35,15 @@ def up(
     serve(folder, {part.value for part in Part}, host=host, port=port)
 
 
+Vitals = Annotated[
+    int | None,
+    typer.Option(
+        help="Port of the API, or of a processor's or recorder's /livez, /readyz and /metrics; 0 picks a free one.",
+        show_default="8321 api, 8322 processor, 8323 recorder; the latter two a free one where that is taken",
+    ),
+]
+
+
 def run(
     part: Annotated[Part, typer.Argument(help="Which part.")],
     folder: Annotated[
@@ -42,7 +51,7 @@ def run(
         typer.Argument(help="The catalogue's folder (the api publishes it).", show_default="this folder"),
     ] = Path(),
     host: Host = None,
-    port: Port = None,
+    port: Vitals = None,
 ) -> None:
     """Run one part as a process of its own; needs Kafka (SIGHTLINE_BROKER__URL=kafka://…)."""
     from sightline.serving import serve

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.dependencies import Dependencies, Part
+from api.dependencies import Dependencies, Part, Vitals
 from services.adapters.database import Database
 from services.adapters.log.embedded import EmbeddedLog
 from services.catalogue.canonical import load_program, to_text, with_digest
@@ -182,9 +182,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         runs=database.runs,
         keyring=Keyring(database.keys, clock, "default"),
         timelines=TwoEvents(),
-        parts=[processor],
+        vitals=Vitals(checks=[processor], recorded=Recorded),
         intake_counters=intake.counters,
-        recorded=Recorded(),
         max_body_bytes=100_000,
         stream_interval_ms=10,
         web=tmp_path / "dist",

@@ -10,7 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import metrics
-from api.metrics import METRICS, closed_families, family_name
+from api.families import METRICS, closed_families
+from api.metrics import family_name
 from services.domain.facts import DeadLetter, SourceFreshness
 from tests.api.conftest import NOW, ORDERS, World, told, value
 

@@ -13,10 +13,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.adapters.log import open_log
+from services.health import PartitionHealth
 from services.ports import Append, Log, Record, TopicSpec
 from services.settings import Broker, Processing, Settings
 from services.topics import Topics
-from stream_processors.health import PartitionHealth
 from stream_processors.processor import Processor
 from tests.processors.tally import Tally, Totals, frame
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from api.metrics import METRICS
+from api.families import METRICS
 from services.domain.facts import Status
 from services.settings import Settings
 from services.topics import DAY, Topics
+from sightline.serving import PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
@@ -51,7 +52,7 @@ def test_alerts_ask_only_for_metrics_and_labels_that_exist() -> None:
     for rule in rules():
         names = re.findall(r"\bsightline_\w+", rule["expr"])
         assert set(names) <= set(families)
-        labels = {label for name in names for label in families[name].labels}
+        labels = {label for name in names for label in families[name].labels} or {"instance", "job"}
         assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= labels
         statuses = re.findall(r'status="(\w+)"', rule["expr"])
         assert set(statuses) <= {status.value for status in Status}
@@ -101,6 +102,10 @@ def test_what_is_mounted_into_the_servers_is_there(compose: dict[str, Any]) -> N
     (target,) = job["static_configs"][0]["targets"]
     assert target == f"api:{Settings().api.port}"
     assert target.split(":")[0] in compose["services"]
+    found = {name: each["port"] for each in job["dns_sd_configs"] for name in each["names"]}
+    assert found == PORTS
+    assert found.keys() <= compose["services"].keys()
+    assert all(str(port) in compose["services"][name]["healthcheck"]["test"] for name, port in found.items())
     provisioning = ROOT / "deploy" / "grafana" / "provisioning"
     source = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"][0]
     assert all(source["uid"] in path.read_text() for path in DASHBOARDS)

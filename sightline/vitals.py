@@ -1,0 +1,66 @@
+"""What a node tells of its parts, in ``/readyz`` and ``/metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from api.dependencies import Part, PartCheck, Vitals
+from api.health import elsewhere
+from sightline.node import PROCESSOR, RECORDER
+
+if TYPE_CHECKING:
+    from services.health import ProcessorHealth
+    from sightline.node import Node
+
+
+def vitals(node: Node) -> Vitals:
+    """Of the parts that ``node`` has, started or not; an api without a processor listens whether others speak."""
+    checks: list[PartCheck] = [lambda: _parts(node)]
+    if PROCESSOR not in node.parts and node.live is not None:
+        checks.append(elsewhere(node.live, node.clock))
+    return Vitals(
+        checks=checks,
+        processor=lambda: node.processor.health() if node.processor else None,
+        recorded=lambda: node.recorder.recorded if node.recorder else None,
+        lags=lambda: _lags(node),
+    )
+
+
+async def _parts(node: Node) -> Sequence[Part]:
+    """What this process runs, and whether each part is ready."""
+    parts = [Part("log", ready=True, detail=node.settings.broker.url)]
+    if PROCESSOR in node.parts:
+        parts.append(_processor(node.processor.health() if node.processor else None))
+    if RECORDER in node.parts:
+        recorded = node.recorder.recorded if node.recorder else None
+        if recorded is None:
+            parts.append(Part("recorder", ready=False, detail="starting"))
+        else:
+            detail = recorded.failing or f"{recorded.behind_ms} ms behind"
+            parts.append(Part("recorder", recorded.failing is None, detail))
+    return parts
+
+
+def _processor(health: ProcessorHealth | None) -> Part:
+    if health is None:
+        return Part("processor", ready=False, detail="starting")
+    detail = health.failure or "; ".join(health.gaps) or f"{health.lag} records behind"
+    ready = not (health.recovering or health.failure or health.gaps)
+    return Part("processor", ready, "recovering" if health.recovering else detail)
+
+
+async def _lags(node: Node) -> Mapping[tuple[str, ...], int]:
+    """How far the recorder (wherever it runs) and the processor (where it runs here) are behind."""
+    topics = node.topics
+    lags: dict[tuple[str, ...], int] = {}
+    if PROCESSOR not in node.parts or RECORDER in node.parts:
+        group = f"{topics.prefix}.recorder"
+        for spec in (topics.history, topics.cases, topics.dead_letters):
+            lags[group, spec.name] = sum((await node.log.lags(group, spec.name)).values())
+    if node.processor is not None:
+        for partition in node.processor.health().partitions:
+            spec = topics.events if partition.processor == "observe" else topics.judging
+            key = (partition.processor, spec.name)
+            lags[key] = lags.get(key, 0) + partition.lag
+    return lags

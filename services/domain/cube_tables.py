@@ -70,10 +70,10 @@ class Scopes:
         self._numbers = scopes.Scopes(dimensions, self._strings, cap=_NO_CAP)
         self._groupings: dict[Texts, Grouping] = {}
 
-    def number(self, texts: Texts) -> int:
-        """The number of a scope, given now if it is new."""
-        codes = [self._strings.code(text) for text in texts]
-        return int(self._find(np.array([codes], np.int32).reshape(1, len(texts)))[0])
+    def admit(self, texts: Sequence[Texts]) -> Numbers:
+        """The numbers of some scopes, given now to those that are new."""
+        codes = [[self._strings.code(text) for text in scope] for scope in texts]
+        return self._find(np.array(codes, np.int32).reshape(len(texts), len(self.dimensions)))
 
     def numbers(self, codes: Codes, strings: Sequence[str]) -> Numbers:
         """The numbers of scopes of shape (n, dimensions), as codes into ``strings``; new ones are added."""
@@ -233,8 +233,7 @@ class CubeTable:
 
     def load(self, meta: Mapping[str, Any], arrays: Arrays) -> None:
         """Become what ``snapshot`` gave; of other measures nothing is known."""
-        for texts in meta["scopes"]:
-            self.scopes.number(tuple(texts))
+        self.scopes.admit(meta["scopes"])
         self._floor = meta["floor"]
         self.scope, self.pane = arrays["scope"].copy(), arrays["pane"].copy()
         ids, _ = self._panes.upsert(self.pane.view(np.uint64))

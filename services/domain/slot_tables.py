@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from services.domain.aggregates import SKETCHED, Aggregates, Arrays, pack_state
 from services.domain.catalogue import Kpi
-from services.domain.cube_tables import CubeTable, Delta, Scopes, Texts
+from services.domain.cube_tables import CubeTable, Delta, Scopes
 from services.domain.facts import ClosedWindow
 from services.domain.index import Index, pair
 from services.domain.program import BASE
@@ -121,8 +121,7 @@ class SlotTable:
 
     def load(self, meta: Mapping[str, Any], arrays: Arrays) -> None:
         """Become what ``snapshot`` gave."""
-        for texts in meta["scopes"]:
-            self._scopes.number(tuple(texts))
+        self._scopes.admit(meta["scopes"])
         self._scope, self._start, self._end = (arrays[name].copy() for name in ("scope", "start", "end"))
         self._dirty, self._known = (arrays[name].astype(np.bool_) for name in ("dirty", "known"))
         ids, _ = self._starts.upsert(self._start.view(np.uint64))
@@ -138,13 +137,9 @@ class SlotTable:
         if own.size < len(texts):
             full = self._cubes[cube].scopes.dimensions
             at = [full.index(name) for name in self.kpi.dimensions]
-            fresh = [self._scopes.number(self._project(one, at)) for one in texts[own.size :]]
-            own = self._own[cube] = np.concatenate([own, np.array(fresh, np.int64)])
+            fresh = self._scopes.admit([tuple(one[number] for number in at) for one in texts[own.size :]])
+            own = self._own[cube] = np.concatenate([own, fresh])
         return own
-
-    @staticmethod
-    def _project(texts: Texts, at: Sequence[int]) -> Texts:
-        return tuple(texts[one] for one in at)
 
     def _rows(self, scope: Numbers, pane: Numbers) -> Numbers:
         start, end = slots(self.kpi.grain, self.kpi.window.timezone, pane)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -61,6 +62,13 @@ class Mapped:
     payload: bytes
 
 
+class Moment(NamedTuple):
+    """An instant in epoch ms and in RFC 3339."""
+
+    at: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What all files of an import share."""
@@ -69,6 +77,16 @@ class Context:
     lookups: Mapping[str, Lookup]
     catalogue: Catalogue
     evaluator: Evaluator
+    moments: dict[tuple[str, str, bool], Callable[[str], Moment]] = field(default_factory=dict)
+
+    def moment(self, form: str, timezone: str, *, day_end: bool) -> Callable[[str], Moment]:
+        """A reader of times that remembers: one time of a row stands in many others."""
+        key = (form, timezone, day_end)
+        if key not in self.moments:
+            zone = Zone(timezone)
+            read = time_reader(form, zone)
+            self.moments[key] = _remembering(end_of_day(read, zone) if day_end else read)
+        return self.moments[key]
 
 
 class FileMapper:
@@ -78,8 +96,7 @@ class FileMapper:
         self._columns = {name: at for at, name in enumerate(table.header)}
         self._aliases: dict[str, dict[str, int]] = {}
         self._joins: list[tuple[Lookup, list[int]]] = []
-        self._spec, self._file, self._evaluator = context.spec, table.path.name, context.evaluator
-        self._zones: dict[str, Zone] = {}
+        self._context, self._spec, self._file = context, context.spec, table.path.name
         width = len(table.header)
         for alias, join in file.lookups.items():
             lookup = context.lookups[join.in_]
@@ -129,15 +146,15 @@ class FileMapper:
                     f"a column of the id {event.id!r} is empty: compose it of columns that are always there."
                 )
                 raise CannotMap(MapCode.MISSING_ID, "id", None, message)
-            attributes: dict[str, Any] = {**fixed, "id": known, "time": rfc3339(at)}
+            attributes: dict[str, Any] = {**fixed, "id": known, "time": at.text}
             if subject is not None:
                 attributes["subject"] = subject(row)
             seen = at
             if recorded is not None and (told := recorded(row)) is not None:
                 seen = told
-                attributes["recordedtime"] = rfc3339(told)
+                attributes["recordedtime"] = told.text
             attributes["data"] = {name: value for name, read in data if (value := read(row)) is not None}
-            return Mapped(at, seen, encode(attributes))
+            return Mapped(at.at, seen.at, encode(attributes))
 
         return make
 
@@ -190,7 +207,7 @@ class FileMapper:
     def _field(self, field: Field, value: Value) -> Read:
         if field.type is FieldType.TIMESTAMP:
             instant = self._instant(f"data.{field.name}", value)
-            return lambda row: None if (at := instant(row)) is None else rfc3339(at)
+            return lambda row: None if (moment := instant(row)) is None else moment.text
         read = self._text(value)
         if field.type is FieldType.STRING:
             return read if value.cel is None and value.value is None else lambda row: _as_text(read(row))
@@ -199,14 +216,11 @@ class FileMapper:
         convert = _integer if field.type is FieldType.INTEGER else _boolean
         return lambda row: None if (got := read(row)) is None else convert(got)
 
-    def _instant(self, name: str, value: Value) -> Callable[[Row], int | None]:
-        read, zone = self._text(value), self._zone(value.timezone or self._spec.timezone)
-        parse: ReadTime = time_reader(value.time_format or self._spec.time_format, zone)
-        if value.end_of_day:
-            parse = end_of_day(parse, zone)
-        form = value.time_format or self._spec.time_format
+    def _instant(self, name: str, value: Value) -> Callable[[Row], Moment | None]:
+        read, form = self._text(value), value.time_format or self._spec.time_format
+        parse = self._context.moment(form, value.timezone or self._spec.timezone, day_end=value.end_of_day)
 
-        def instant(row: Row) -> int | None:
+        def instant(row: Row) -> Moment | None:
             got = read(row)
             if got is None:
                 return None
@@ -217,9 +231,6 @@ class FileMapper:
                 raise CannotMap(MapCode.INVALID_TIME, name, str(got), message) from None
 
         return instant
-
-    def _zone(self, name: str) -> Zone:
-        return self._zones.setdefault(name, Zone(name))
 
     def _condition(self, when: str | None) -> Callable[[Row], bool] | None:
         if when is None:
@@ -246,7 +257,7 @@ class FileMapper:
 
     def _expression(self, source: str) -> Read:
         try:
-            expression = self._evaluator.compile(source)
+            expression = self._context.evaluator.compile(source)
         except FilterError as error:
             raise InvalidInput(
                 f"{source!r} is not CEL: {error.message}",
@@ -296,6 +307,15 @@ def columns_of(file: FileSpec) -> list[str]:
                 expressions.append(value.cel or "")
         names += re.findall(r"[A-Za-z_]\w*", " ".join(expressions))
     return [name for name in dict.fromkeys(names) if name.partition(".")[0] not in file.lookups]
+
+
+def _remembering(read: ReadTime) -> Callable[[str], Moment]:
+    @lru_cache(maxsize=200_000)
+    def moment(text: str) -> Moment:
+        at = read(text)
+        return Moment(at, rfc3339(at))
+
+    return moment
 
 
 def _picker(at: int) -> Read:

@@ -21,7 +21,7 @@ from services.domain.filters import Evaluator
 from services.domain.frames import Kind
 from services.errors import InvalidInput
 from services.importing.documents import FileSpec, ImportDocument
-from services.importing.mapping import CannotMap, Context, FileMapper, MapCode, columns_of
+from services.importing.mapping import CannotMap, Context, FileMapper, MapCode, Mapped, columns_of
 from services.importing.sorting import MEMORY, Item, Sorter
 from services.importing.tables import BadRow, Table, find, read_lookup
 from services.intake.events import Event, Validator
@@ -90,6 +90,14 @@ class Report:
     def rejected(self) -> int:
         """How many were refused, rows that could not be read included."""
         return self.codes.total()
+
+    def take(self, mapped: Mapped) -> bool:
+        """Count an event that was read; false where it came after ``as_of``."""
+        self.read += 1
+        if self.as_of is None or mapped.time <= self.as_of:
+            return True
+        self.after_as_of += 1
+        return False
 
     def refuse(self, refusal: Refusal) -> None:
         """Count one."""
@@ -179,25 +187,20 @@ class Importer:
         total, done = sum(path.stat().st_size for _, path in listing), 0
         key = _KEYS[spec.sort]
         for index, (file, path) in enumerate(listing):
-            table = Table(path, file, empty, columns_of(file))
             report.rows[path.name] = 0
-            for number, (line, found) in enumerate(_mapped(table, file, context)):
-                if number % ROWS_PER_TURN == 0:
-                    tell(Progress(Stage.READING, done + table.position, total))
-                    await asyncio.sleep(0)
-                report.rows[path.name] += 1
-                for one in found:
-                    if isinstance(one, CannotMap):
-                        place = f"{path.name}:{line}"
-                        report.refuse(Refusal(place, None, one.field, one.value, one.code, one.message))
-                    elif report.as_of is not None and one.time > report.as_of:
-                        report.read += 1
-                        report.after_as_of += 1
-                    else:
-                        report.read += 1
-                        sorter.add(Item(key(one), report.read, index, line, one.payload))
-            done += table.size
-            table.close()
+            with Table(path, file, empty, columns_of(file)) as table:
+                for number, (line, found) in enumerate(_mapped(table, file, context)):
+                    if number % ROWS_PER_TURN == 0:
+                        tell(Progress(Stage.READING, done + table.position, total))
+                        await asyncio.sleep(0)
+                    report.rows[path.name] += 1
+                    for one in found:
+                        if isinstance(one, CannotMap):
+                            place = f"{path.name}:{line}"
+                            report.refuse(Refusal(place, None, one.field, one.value, one.code, one.message))
+                        elif report.take(one):
+                            sorter.add(Item(key(one), report.read, index, line, one.payload))
+                done += table.size
         tell(Progress(Stage.READING, total, total))
         return [path.name for _, path in listing]
 

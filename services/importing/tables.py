@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
@@ -61,7 +61,7 @@ def find(pattern: str, paths: Sequence[Path]) -> list[Path]:
 
 
 class Table:
-    """One file, opened. ``header`` names the columns; iterating gives (line, row), or raises ``BadRow`` for one."""
+    """One file, opened; a context manager. ``header`` names the columns, ``rows`` gives (line, row) once."""
 
     def __init__(self, path: Path, source: FileSource, empty: frozenset[str], wanted: Sequence[str]) -> None:
         """``wanted``: the columns that are asked for; of NDJSON, which has no header, only they are read."""
@@ -80,15 +80,17 @@ class Table:
             self.header = list(dict.fromkeys(wanted))
             self.rows = self._json_rows()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+        self._raw.close()
+
     @property
     def position(self) -> int:
         """How many of the file's ``size`` bytes have been read."""
         return 0 if self._raw.closed else self._raw.tell()
-
-    def close(self) -> None:
-        """Done with it."""
-        self._text.close()
-        self._raw.close()
 
     def _csv_rows(self) -> Iterator[tuple[int, Row | BadRow]]:
         columns, empty = len(self.header), self._empty
@@ -177,24 +179,18 @@ def read_lookup(spec: LookupSpec, paths: Sequence[Path], empty: frozenset[str]) 
     ranked: dict[Any, tuple[Any, ...]] = {}
     columns: list[str] = spec.columns or []
     for path in find(spec.file, paths):
-        table = Table(path, spec, empty, [*keys, *columns, *extra])
-        columns = columns or [name for name in table.header if name not in keys]
-        at_keys, at_columns = places(keys, table), places(columns, table)
-        rank = _rank(spec, table)
-        for _, row in table.rows:
-            if isinstance(row, BadRow):
-                continue
-            key = key_of(row, at_keys)
-            if key is None:
-                continue
-            if rank is None:
-                if spec.keep == "last" or key not in kept:
-                    kept[key] = [row[at] for at in at_columns]
-                continue
-            place = rank(row)
-            if key not in kept or place < ranked[key]:
-                kept[key], ranked[key] = [row[at] for at in at_columns], place
-        table.close()
+        with Table(path, spec, empty, [*keys, *columns, *extra]) as table:
+            columns = columns or [name for name in table.header if name not in keys]
+            at_keys, at_columns = places(keys, table), places(columns, table)
+            rank = _rank(spec, table)
+            for _, row in table.rows:
+                key = None if isinstance(row, BadRow) else key_of(row, at_keys)
+                if key is None or isinstance(row, BadRow):
+                    continue
+                place = () if rank is None else rank(row)
+                better = spec.keep == "last" if rank is None else key in kept and place < ranked[key]
+                if key not in kept or better:
+                    kept[key], ranked[key] = [row[at] for at in at_columns], place
     return Lookup(columns, kept)
 
 

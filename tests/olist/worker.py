@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from services import records
@@ -16,7 +17,7 @@ from services.adapters.log import open_log
 from services.domain.facts import ClosedWindows, KpiValues
 from services.domain.judge import Judge
 from services.domain.observe import Observer
-from services.ports import Log
+from services.ports import Log, TopicSpec
 from services.settings import Broker, Processing, Settings
 from services.topics import JUDGE_PARTITIONS, Topics
 from stream_processors.processor import Processor
@@ -65,13 +66,18 @@ async def _listen(log: Log, topics: Topics) -> Said:
     said = Said()
     while len(said.complete) < JUDGE_PARTITIONS or len(said.told) < JUDGE_PARTITIONS:
         said = Said()
-        for topic, kind in ((topics.kpis, KpiValues), (topics.history, ClosedWindows)):
-            offsets = dict.fromkeys(range(topic.partitions), 0)
-            async for batch in log.read(topic.name, offsets, follow=False):
-                for record in batch:
-                    said.hear(records.decode(kind, record.value or b""))
+        async for value in _values(log, topics.kpis):
+            said.hear(records.decode(KpiValues, value))
+        async for value in _values(log, topics.history):
+            said.hear(records.decode(ClosedWindows, value))
         await asyncio.sleep(0.2)
     return said
+
+
+async def _values(log: Log, topic: TopicSpec) -> AsyncIterator[bytes]:
+    async for batch in log.read(topic.name, dict.fromkeys(range(topic.partitions), 0), follow=False):
+        for record in batch:
+            yield record.value or b""
 
 
 def _say(line: str) -> None:

@@ -104,6 +104,9 @@ class ListLog:
     async def ends(self, topic: str) -> dict[int, tuple[int, int]]:
         raise NotImplementedError(topic)
 
+    async def lags(self, group: str, topic: str) -> dict[int, int]:
+        raise NotImplementedError(group, topic)
+
     async def offset_at(self, topic: str, partition: int, timestamp: int) -> int:
         raise NotImplementedError(topic, partition, timestamp)
 

@@ -276,6 +276,13 @@ async def test_the_last_values_of_a_run_are_kept_per_partition(database: Databas
     ]
 
 
+async def test_the_last_values_may_come_in_parts(database: Database) -> None:
+    """A keyframe too large for one record is kept and given back part by part, in order."""
+    parts = [KpiValues("default", "olist", 1, "d", 0, 5, True, 10, 9, [], part=at, parts=2) for at in (1, 0)]
+    await database.runs.keep_final(parts)
+    assert [each.part for each in await database.runs.finals()] == [0, 1]
+
+
 async def test_starting_again_and_together_is_safe(database: Database) -> None:
     """Migrations run once; a database at the newest revision is left alone."""
     await asyncio.gather(database.start(), database.start())

@@ -15,6 +15,8 @@ from services.domain.facts import KpiValues
 from services.domain.stored import RunRecord
 from services.records import decode, encode
 
+_PART_SHIFT = 16
+
 
 class SqlRuns:
     """See the port."""
@@ -61,7 +63,8 @@ class SqlRuns:
             {
                 "tenant": each.tenant,
                 "run": each.run,
-                "partition": each.partition,
+                # A large keyframe comes in parts; each is a row, told apart above the partition's bits.
+                "partition": each.partition + (each.part << _PART_SHIFT),
                 "attempt": each.attempt,
                 "record": encode(each),
             }
@@ -74,7 +77,7 @@ class SqlRuns:
     async def finals(self) -> Sequence[KpiValues]:
         """See the port."""
         async with self._connection.reading() as connection:
-            rows = (await connection.execute(select(finals.c.record))).all()
+            rows = (await connection.execute(select(finals.c.record).order_by(finals.c.partition))).all()
         return [decode(KpiValues, row.record) for row in rows]
 
 

@@ -53,6 +53,18 @@ def test_changes_add_up_and_a_keyframe_is_all_there_is() -> None:
     assert totals(live) == {"z": 9}
 
 
+def test_a_keyframe_in_parts_counts_when_all_of_it_has_come() -> None:
+    """What none of its parts names goes with the last one; a keyframe heard from the middle drops nothing."""
+    live = LiveView(EmbeddedLog(Path("unused")), TOPIC)
+    live.apply(told(1, value(1, "a"), value(2, "b"), value(3, "c")))
+    live.apply(told(2, value(4, "a"), keyframe=True, part=1, parts=2))
+    assert totals(live) == {"a": 4, "b": 2, "c": 3}
+    live.apply(told(3, value(5, "a"), keyframe=True, part=0, parts=2))
+    assert totals(live) == {"a": 5, "b": 2, "c": 3}
+    live.apply(told(3, value(6, "b"), keyframe=True, part=1, parts=2))
+    assert totals(live) == {"a": 5, "b": 6}
+
+
 def test_an_older_position_or_attempt_changes_nothing() -> None:
     """A judge that was restored tells again what it had told: that is no news. A new attempt starts from nothing."""
     live = LiveView(EmbeddedLog(Path("unused")), TOPIC)

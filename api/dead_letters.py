@@ -53,7 +53,7 @@ async def replay_dead_letter(request: Request, deps: Deps, grant: Admin, letter_
     stored = _known(await deps.dead_letters.get(grant.tenant, letter_id), letter_id)
     body = await read_body(request.headers, request.receive, deps.max_body_bytes)
     payload = body or stored.letter.payload.encode()
-    receipt = await deps.intake.accept(payload, "application/json", {}, tenant=grant.tenant)
+    receipt = await deps.intake.replay(stored.letter, payload)
     if receipt.accepted and not receipt.rejected:
         await deps.dead_letters.replayed(grant.tenant, letter_id, deps.clock.now())
     return Response(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from services.domain.catalogue import Catalogue
-from services.domain.facts import CaseFact
+from services.domain.facts import CaseFact, DeadLetter
 from services.domain.program import Program
 from services.health import ProcessorHealth
 from services.intake.framing import Counters
@@ -58,6 +58,10 @@ class EventIntake(Protocol):
         Raises ``Unsupported`` for a content type, ``InvalidInput`` for a body that cannot be read, ``TooLarge``,
         ``Unavailable``.
         """
+        ...
+
+    async def replay(self, letter: DeadLetter, payload: bytes) -> Receipt:
+        """Post ``payload``, one event, in the place of ``letter``; a refusal makes no further letter."""
         ...
 
 

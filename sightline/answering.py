@@ -25,7 +25,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,
-        intake=HttpIntake(intake),
+        intake=HttpIntake(intake, settings.intake.sources),
         live=live,
         catalogues=catalogues,
         history=database.history,

@@ -6,13 +6,12 @@ import pytest
 
 from services.domain.facts import DeadLetter
 from services.domain.frames import decode
-from services.domain.stored import Page, StoredDeadLetter
-from services.errors import NotFound, Unavailable
-from services.intake.replay import Replay
+from services.errors import Unavailable
+from services.intake.http import HttpIntake
 from services.intake.source_topics import SourceTopics
 from services.ports import Record
 from services.records import decode as decode_fact
-from tests.unit.intake.given import NOON, TOPICS, ListLog, StoppedClock, intake_of, text
+from tests.unit.intake.given import NOON, TOPICS, ListLog, intake_of, text
 
 
 def record(offset: int, value: bytes | None) -> Record:
@@ -78,58 +77,29 @@ async def test_without_topics_nothing_runs() -> None:
     assert log.records == []
 
 
-class Letters:
-    """Dead letters in a dict."""
-
-    def __init__(self, *letters: DeadLetter) -> None:
-        self.kept = {letter.id: StoredDeadLetter(letter, None) for letter in letters}
-
-    async def add(self, letters: object) -> None:
-        raise NotImplementedError(letters)
-
-    async def find(
-        self, tenant: str, *, limit: int, cursor: str | None = None, code: str | None = None
-    ) -> Page[StoredDeadLetter]:
-        raise NotImplementedError(tenant, limit, cursor, code)
-
-    async def get(self, tenant: str, letter: str) -> StoredDeadLetter | None:
-        return self.kept.get(letter)
-
-    async def replayed(self, tenant: str, letter: str, at: int) -> None:
-        self.kept[letter] = StoredDeadLetter(self.kept[letter].letter, at)
-
-    async def count(self, tenant: str) -> int:
-        return len(self.kept)
-
-
-def letter(id_: str, payload: bytes, origin: str = "http") -> DeadLetter:
-    return DeadLetter(id_, "default", NOON, origin, None, None, None, "unknown_type", "…", payload.decode())
+def letter(origin: str = "http") -> DeadLetter:
+    return DeadLetter("a", "default", NOON, origin, None, None, None, "unknown_type", "…", "…")
 
 
 async def test_a_letter_is_accepted_after_the_fix() -> None:
-    """It becomes an event and is marked; one that is still wrong stays, says why, and makes no new letter."""
-    log, letters = ListLog(), Letters(letter("a", text()), letter("b", text(data_price="?")))
-    clock = StoppedClock(NOON + 5)
-    first, second = await Replay(intake_of(log), letters, clock).replay("default", ["a", "b"])
-    assert (first.id, first.rejection) == ("a", None)
-    assert second.rejection is not None
-    assert second.rejection.field == "data.price"
-    assert [letters.kept[id_].replayed for id_ in "ab"] == [NOON + 5, None]
+    """It becomes an event as if it had just been posted."""
+    log = ListLog()
+    receipt = await HttpIntake(intake_of(log)).replay(letter(), text())
+    assert (receipt.accepted, receipt.rejected) == (1, [])
     assert sources(log) == [("shop", 1)]
-    assert log.on(TOPICS.dead_letters.name) == []
+
+
+async def test_a_letter_that_is_still_wrong_says_why() -> None:
+    """And makes no further letter."""
+    log = ListLog()
+    receipt = await HttpIntake(intake_of(log)).replay(letter(), text(data_price="?"))
+    assert [(one.code, one.field) for one in receipt.rejected] == [("not_a_number", "data.price")]
+    assert (receipt.accepted, log.records) == (0, [])
 
 
 async def test_a_letter_of_a_source_topic_keeps_its_place_as_id() -> None:
     """As if it were read from there again."""
     log = ListLog()
-    letters = Letters(letter("a", text(id=None, source=None), "wms-raw:0:7"))
-    await Replay(intake_of(log), letters, StoppedClock(), {"wms-raw": "wms"}).replay("default", ["a"])
+    intake = HttpIntake(intake_of(log), {"wms-raw": "wms"})
+    await intake.replay(letter("wms-raw:0:7"), text(id=None, source=None))
     assert sources(log) == [("wms", 1)]
-
-
-async def test_an_unknown_letter_is_named_before_anything_happens() -> None:
-    """No half of a replay."""
-    log, letters = ListLog(), Letters(letter("a", text()))
-    with pytest.raises(NotFound, match="zz"):
-        await Replay(intake_of(log), letters, StoppedClock()).replay("default", ["a", "zz"])
-    assert log.records == []

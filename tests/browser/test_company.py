@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
 
 from tests.browser.conftest import Server
+from tests.servers import ROOT
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
@@ -84,6 +89,62 @@ async def test_a_source_that_falls_silent_is_said(page: Page, company: Server) -
     await trust(page, "watch", "Nothing heard from shop for 10 min").wait_for()
     company.post(placed(31))
     await trust(page, "quiet", "1 source").wait_for()
+
+
+MAPPING = """
+apiVersion: sightline/v1
+kind: Import
+metadata: {name: shop-history}
+spec:
+  source: shop
+  files:
+    - file: shop.csv
+      events:
+        - {type: order.placed, id: "placed/{order}", time: placed, data: {order_id: order, promised_at: promised}}
+"""
+ROWS = """order,placed,promised
+A-1,2021-03-03T09:15:00Z,2021-03-04T09:00:00Z
+A-2,2021-03-05T10:02:00Z,2021-03-09T09:00:00Z
+"""
+
+
+def bring_in(folder: Path) -> None:
+    """Import two orders of 2021 into the log and database of that folder."""
+    (folder / "shop.csv").write_text(ROWS)
+    (folder / "import.yaml").write_text(MAPPING)
+    catalogue = ROOT / "services" / "catalogue" / "template" / "files"
+    command = ["-c", "from sightline.cli import main; main()", "import", "import.yaml", "shop.csv"]
+    subprocess.run(
+        [sys.executable, *command, "--catalogue", str(catalogue)],
+        check=True,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SIGHTLINE_BROKER__URL": f"embedded://{folder / 'log'}",
+            "SIGHTLINE_BROKER__PARTITIONS": "2",
+            "SIGHTLINE_DATABASE__URL": f"sqlite+aiosqlite:///{folder / 'sightline.sqlite'}",
+        },
+    )
+
+
+async def test_an_import_is_chosen_in_the_header_and_shown_as_of_its_end(
+    page: Page, company: Server, tmp_path: Path
+) -> None:
+    """Beside the live run; the URL keeps the choice."""
+    company.kill()
+    bring_in(tmp_path)
+    company.start()
+    await page.goto(company.url)
+    await page.get_by_label("Run").select_option("shop-history")
+    await trust(page, "quiet", "Import, complete").wait_for()
+    await value_is(page, "open_orders", "2")
+    age = page.locator("[data-kpi=open_orders] [data-part=age]")
+    assert await age.inner_text() == "as of 05 Mar 2021"
+    await page.locator(".cases a", has_text="A-1").wait_for()
+    assert page.url.endswith("?run=shop-history")
+    await page.go_back()
+    await value_is(page, "open_orders", "0")
 
 
 async def test_with_api_keys_the_page_asks_for_one(page: Page, company: Server) -> None:

@@ -3,14 +3,15 @@ import type { Definition, Value } from "../api/types";
 import { ageOf, changedAt, connection, history, isLive, key, serverNow, standing, time, total } from "../state/board";
 import { comparable } from "../state/course";
 import { follow, href, view } from "../state/url";
-import { age, gap, moment, number, reason, target, unit } from "../text/format";
+import { age, day, gap, number, reason, target, unit } from "../text/format";
 import { Sparkline } from "./Sparkline";
 import { StatusWord } from "./StatusWord";
 
 /** Live numbers have an age; those of an import are as of the moment at which it ends. */
-const freshness = (value: Value) => (isLive.value ? age(ageOf(value)) : `as of ${moment(time.value)}`);
+const freshness = (value: Value) => (isLive.value ? age(ageOf(value)) : `as of ${day(time.value)}`);
 
 function changed(kpi: string): string {
+  if (!isLive.value) return "the end of this import";
   const at = changedAt.value.get(key(kpi, {}));
   return at === undefined ? "age of this number" : `age of this number; it last changed ${age(serverNow.value - at)} ago`;
 }

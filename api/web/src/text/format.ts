@@ -65,6 +65,10 @@ export function moment(at: number | null): string {
   });
 }
 
+/** The day of a moment in the reader's own time zone. */
+export const day = (at: number): string =>
+  new Date(at).toLocaleDateString("en-GB", { day: "2-digit", month: "short", year: "numeric" });
+
 /** A reason code as words. */
 export function reason(code: string): string {
   return code.replaceAll("_", " ");

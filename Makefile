@@ -49,7 +49,7 @@ test: $(DEV)
 lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-timings
+	$(BIN)/lint-imports
 
 types: $(DEV)
 	$(BIN)/mypy

@@ -51,6 +51,7 @@ METRICS: tuple[Family, ...] = (
     Family("sightline_processor_applied_offset", "offset up to which a state is complete", PARTITION),
     Family("sightline_processor_snapshot_age_seconds", "age of a partition's last snapshot", PARTITION),
     Family("sightline_processor_records_total", "records folded", PARTITION),
+    Family("sightline_processor_refused_total", "records passed over: they cannot be folded", PARTITION),
     Family("sightline_processor_gap", "1 where the log has lost what a state needs", PARTITION),
     Family("sightline_recorder_windows_total", "closed windows written to the database"),
     Family("sightline_recorder_cases_total", "notable cases written to the database"),

@@ -58,6 +58,7 @@ def _processor_figures(health: ProcessorHealth) -> Figures:
             key: each.snapshot_age for key, each in by_partition.items() if each.snapshot_age is not None
         },
         "sightline_processor_records_total": {key: each.records for key, each in by_partition.items()},
+        "sightline_processor_refused_total": {key: each.refused for key, each in by_partition.items()},
         "sightline_processor_gap": {key: float(each.gap is not None) for key, each in by_partition.items()},
     }
 

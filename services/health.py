@@ -12,7 +12,8 @@ class PartitionHealth:
     ``applied`` is the offset that the state is complete up to (-1: nothing yet), ``end`` the log's next
     offset and ``lag`` what lies between. ``progress_age`` is the time since a record was folded; with a
     growing ``lag`` it means that the processor is stuck. ``snapshot`` is the offset that a restart would
-    begin after. ``gap`` tells what the log has lost and the state still needs: an alarm.
+    begin after. ``refused`` counts the records that could not be folded and were passed over. ``gap`` tells
+    what the log has lost and the state still needs: an alarm.
     """
 
     processor: str
@@ -26,6 +27,7 @@ class PartitionHealth:
     records: int
     replayed: int
     seeks: int
+    refused: int
     gap: str | None
 
 

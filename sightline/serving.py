@@ -25,7 +25,8 @@ GRACE_S = 1.5
 
 def serve(folder: Path, parts: Collection[str], *, host: str | None, port: int | None) -> None:
     """Run ``parts`` in this process until Ctrl-C or SIGTERM."""
-    settings = with_address(read_settings(), host, port)
+    settings = with_address(read_settings(), host, None)
+    settings = with_address(settings, None, _port_of(parts, settings, port))
     if set(parts) != ALL and settings.broker.url.startswith("embedded:"):
         raise InvalidInput(
             "parts in processes of their own need a log that processes can share",

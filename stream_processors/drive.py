@@ -167,26 +167,46 @@ class Driver:
             if self.recovering:
                 break
             if batch := partition.slice(self._budget):
-                self._fold(partition, batch)
+                await self._fold(partition, batch)
                 progressed = True
                 await asyncio.sleep(0)
         return progressed
 
-    def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
+    async def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
         size = sum(len(value) for _, value in batch)
         started = monotonic()
         try:
             partition.fold(batch, started)
-        except Exception as error:
-            error.add_note(
-                f"{self.topic}, partition {partition.number}, offsets {batch[0][0]} to {batch[-1][0]}"
-            )
-            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, one record must not end all folding
+            where = f"{self.topic}, partition {partition.number}, offsets {batch[0][0]} to {batch[-1][0]}"
+            error.add_note(where)
+            partition.suspect(batch, error)
+            _log.exception("%s could not be folded", where)
+            self._queued -= size
+            await self._start_over(partition)
+            return
         took = max(monotonic() - started, 1e-6)
         if took > _SLICE or size * 2 > self._budget:
             wanted = int(self._budget * min(2.0, _SLICE / took))
             self._budget = min(max(wanted, _LEAST_BUDGET), _MOST_BUDGET)
         self._queued -= size
+        self._room.set()
+
+    async def _start_over(self, partition: Partition) -> None:
+        """A fold that raised may have done half of its work: back to the last snapshot, and fold again from there."""
+        await self._stop_snapshot()
+        found: dict[bytes, bytes] = {}
+        changelog = self._table.changelog_topic_name
+        async for records_ in self._source.read(changelog, {partition.number: 0}, follow=False):
+            for record in records_:
+                if record.key is not None and record.value is not None:
+                    found[record.key] = record.value
+                elif record.key is not None:
+                    found.pop(record.key, None)
+        self._queued -= partition.queued
+        partition.state = self._factory(partition.number)
+        partition.restore(found, choose(found), lambda: self._factory(partition.number))
+        partition.gap, partition.seek_due = True, 0.0
         self._room.set()
 
     async def _flush_round(self) -> None:
@@ -381,6 +401,7 @@ class Driver:
             records=partition.records,
             replayed=partition.replayed,
             seeks=partition.seeks,
+            refused=len(partition.refused),
             gap=partition.lost,
         )
 

@@ -41,6 +41,8 @@ class Partition:
     """The state of one partition and what surrounds it. Times are seconds of a monotonic clock.
 
     ``floor`` is where the log begins when it has lost what the state needs and the processor can do without.
+    ``suspects`` are the offsets of a batch that could not be folded: they are folded again one by one. ``refused``
+    are those that are to blame, with the error: they are passed over.
     """
 
     number: int
@@ -67,6 +69,8 @@ class Partition:
     snapshot_bytes: int = 0
     current: frozenset[bytes] = frozenset()
     garbage: set[bytes] = field(default_factory=set)
+    suspects: range = range(0)
+    refused: dict[int, str] = field(default_factory=dict)
 
     @property
     def expected(self) -> int:
@@ -93,19 +97,37 @@ class Partition:
         batch: list[tuple[int, bytes]] = []
         size = 0
         while self.queue and (not batch or size + len(self.queue[0][1]) <= budget):
+            alone = self.queue[0][0] in self.suspects or self.queue[0][0] in self.refused
+            if batch and alone:
+                break
             record = self.queue.popleft()
             size += len(record[1])
             batch.append(record)
+            if alone:
+                break
         self.queued -= size
         return batch
 
     def fold(self, batch: list[tuple[int, bytes]], now: float) -> None:
-        """Fold what ``slice`` gave."""
-        self.state.fold(batch)
+        """Fold what ``slice`` gave. Where it raises, the state is void: ``suspect``, then ``restore``."""
+        (offset, value), *_ = batch
+        if offset in self.refused:
+            self.state.refuse(offset, value, self.refused[offset])
+        else:
+            self.state.fold(batch)
         self.folded += sum(len(value) for _, value in batch)
         self.records += len(batch)
         self.progress_at = self.watched_from = now
         self.dirty = True
+
+    def suspect(self, batch: list[tuple[int, bytes]], error: Exception) -> None:
+        """Note who may be to blame for ``error``. One that was passed over already has no second chance: it raises."""
+        first, last = batch[0][0], batch[-1][0]
+        if first in self.refused:
+            raise error
+        if first == last:
+            self.refused[first] = f"{type(error).__name__}: {error}"
+        self.suspects = range(first, last + 1) if first < last else self.suspects
 
     def stalled(self, now: float) -> float:
         """For how long (s) records have waited in the log, none having come; 0 when all is as it should be."""

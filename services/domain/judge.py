@@ -77,8 +77,15 @@ class Judge:
             try:
                 self._take(partials.decode(value))
             except (ValueError, KeyError, TypeError) as error:
-                self._letters.append(self._letter(offset, error))
+                self._letters.append(
+                    self._letter(offset, "unreadable_partial", f"{type(error).__name__}: {error}")
+                )
             self._applied = offset
+
+    def refuse(self, offset: int, value: bytes, error: str) -> None:  # noqa: ARG002  # nobody can read a partial
+        """See ``State``. Nothing is lost for long: partials are cumulative."""
+        self._letters.append(self._letter(offset, "unfoldable_partial", error))
+        self._applied = offset
 
     def emit(self, *, everything: bool = False) -> list[Emission]:
         """See ``State``. What exceeds a bound waits for the next call, unless ``everything`` is asked for: when there
@@ -127,10 +134,9 @@ class Judge:
             run.judge.take(partial, self._load)
             run.said.fresh = True
 
-    def _letter(self, offset: int, error: Exception) -> DeadLetter:
+    def _letter(self, offset: int, code: str, message: str) -> DeadLetter:
         origin = f"judging:{self._partition}:{offset}"
-        message = f"{type(error).__name__}: {error}"
-        return DeadLetter(origin, "", 0, origin, None, None, None, "unreadable_partial", message, "")
+        return DeadLetter(origin, "default", 0, origin, None, None, None, code, message, "")
 
     def _emit(self, run: _Run, *, everything: bool) -> list[Emission]:
         if not run.said.fresh and not everything:

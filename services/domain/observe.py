@@ -6,6 +6,7 @@ cells come to.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from services.domain.telling import IMPORT_EVENTS, Teller
 
 Load = Callable[[str], Program]
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, struct.error)
+_KEPT_PAYLOAD = 128 << 10
 
 
 class Observer:
@@ -35,6 +37,7 @@ class Observer:
         self.partition = partition
         self.runs: dict[tuple[str, str], RunState] = {}
         self.undecodable = 0
+        self.unfoldable = 0
         self._load = load
         self._judges = judges
         self._hold = hold
@@ -62,6 +65,19 @@ class Observer:
         for key in list(self._pending):
             self._flush(key)
 
+    def refuse(self, offset: int, value: bytes, error: str) -> None:
+        """See ``State``. The letter holds the frame's events, where they can be read and are not too many."""
+        tenant, payload = "default", ""
+        with contextlib.suppress(*_UNREADABLE):
+            frame = decode(value)
+            tenant = frame.head.tenant
+            if len(value) <= _KEPT_PAYLOAD:
+                events = b",".join(map(frame.event, range(frame.head.count)))
+                payload = f"[{events.decode(errors='replace')}]"
+        self.unfoldable += 1
+        self._refuse(offset, "unfoldable", error, tenant, payload)
+        self._applied = offset
+
     def emit(self, *, everything: bool = False) -> list[Emission]:
         """See ``State``."""
         emissions = []
@@ -69,6 +85,8 @@ class Observer:
             teller = self._tellers[key]
             if run.run == LIVE and self.undecodable:
                 run.counters["undecodable"] = self.undecodable
+            if run.run == LIVE and self.unfoldable:
+                run.counters["unfoldable"] = self.unfoldable
             if overflowed := run.overflowed:
                 run.counters["scope_overflow"] = overflowed
             for judge, partial in teller.partials(self._applied, everything=everything):
@@ -85,7 +103,12 @@ class Observer:
 
     def chunks(self) -> Iterator[bytes]:
         """See ``State``."""
-        meta: dict[str, Any] = {"applied": self._applied, "undecodable": self.undecodable, "runs": []}
+        meta: dict[str, Any] = {
+            "applied": self._applied,
+            "undecodable": self.undecodable,
+            "unfoldable": self.unfoldable,
+            "runs": [],
+        }
         arrays: dict[str, NDArray[Any]] = {}
         for number, run in enumerate(self.runs.values()):
             head, held = run.arrays()
@@ -98,6 +121,7 @@ class Observer:
         meta, arrays = join(chunks)
         self.runs, self._tellers, self._pending, self._letters = {}, {}, {}, []
         self._applied, self.undecodable = meta["applied"], meta["undecodable"]
+        self.unfoldable = meta.get("unfoldable", 0)
         for number, head in enumerate(meta["runs"]):
             run = self._start(head["tenant"], head["run"], head["attempt"])
             program = self._program(head["catalogue"]) if head["catalogue"] else None
@@ -161,10 +185,12 @@ class Observer:
             self._programs[catalogue] = self._load(catalogue)
         return self._programs[catalogue]
 
-    def _refuse(self, offset: int, code: str, message: str, tenant: str = "default") -> None:
+    def _refuse(
+        self, offset: int, code: str, message: str, tenant: str = "default", payload: str = ""
+    ) -> None:
         self.undecodable += code == "undecodable"
         origin = f"events:{self.partition}:{offset}"
         time = max((run.time for run in self.runs.values()), default=0)
         self._letters.append(
-            DeadLetter(f"{code}:{origin}", tenant, time, origin, None, None, None, code, message, "")
+            DeadLetter(f"{code}:{origin}", tenant, time, origin, None, None, None, code, message, payload)
         )

@@ -34,7 +34,14 @@ class State(Protocol):
         """Fold records, (offset, value) with offsets ``applied + 1`` and on, without a gap; the caller sees to that.
 
         A record that cannot be read is counted and told as a dead letter by the next ``emit``; it raises nothing
-        for a reason that lies in the input.
+        for a reason that lies in the input. Where it raises all the same, the state is void: the caller restores
+        one from before, and has the record passed over by ``refuse``.
+        """
+        ...
+
+    def refuse(self, offset: int, value: bytes, error: str) -> None:
+        """Pass over the record at ``applied + 1``, which cannot be folded for the reason ``error``; it is told as a
+        dead letter by the next ``emit``.
         """
         ...
 

@@ -18,7 +18,7 @@ from services.recording import Recorded
 from services.records import encode
 from tests.api.conftest import TOPICS, At, World, told, value
 
-PARTITION = PartitionHealth("observe", 1, 41, 50, 8, 0.2, 30, 7.5, 42, 0, 0, None)
+PARTITION = PartitionHealth("observe", 1, 41, 50, 8, 0.2, 30, 7.5, 42, 0, 0, 0, None)
 LOST = replace(PARTITION, partition=2, snapshot_age=None, gap="the state needs offset 3, the log begins at 9")
 HEALTH = ProcessorHealth(recovering=True, failure=None, partitions=(PARTITION, LOST))
 

@@ -6,9 +6,12 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 
+from services.domain.facts import DeadLetter
 from services.domain.state import Emission
 
 JUDGES = 4
+POISON = -1
+"""An amount on which a fold raises, when it has done half of its work."""
 
 
 def event(key: str, amount: int) -> bytes:
@@ -26,6 +29,7 @@ class Tally:
         self.partition = partition
         self.applied = -1
         self.cells: dict[str, list[int]] = {}
+        self.letters: list[DeadLetter] = []
         self.changed: set[str] = set()
 
     def fold(self, records: Sequence[tuple[int, bytes]]) -> None:
@@ -36,9 +40,19 @@ class Tally:
                 cell[0] += 1
                 cell[1] += amount
                 self.changed.add(key)
+                if amount == POISON:
+                    raise ZeroDivisionError(f"half of record {offset} is counted")
             self.applied = offset
 
+    def refuse(self, offset: int, value: bytes, error: str) -> None:
+        letter = DeadLetter(
+            f"{self.partition}:{offset}", "t", 0, "", None, None, None, "", error, value.decode()
+        )
+        self.letters.append(letter)
+        self.applied = offset
+
     def emit(self, *, everything: bool = False) -> list[Emission]:
+        letters, self.letters = self.letters, []
         keys = self.cells if everything else self.changed
         parts: dict[int, dict[str, list[int]]] = {}
         for key in keys:
@@ -47,7 +61,7 @@ class Tally:
         return [
             Emission("judging", judge, json.dumps([self.partition, self.applied, cells]).encode())
             for judge, cells in parts.items()
-        ]
+        ] + [Emission("dead_letters", 0, letter) for letter in letters]
 
     def chunks(self) -> Iterator[bytes]:
         copy = json.dumps([self.applied, self.cells]).encode()
@@ -75,6 +89,9 @@ class Totals:
                     known[str(source)] = [version, count, total]
                 self.changed.add(key)
             self.applied = offset
+
+    def refuse(self, offset: int, value: bytes, error: str) -> None:
+        raise NotImplementedError
 
     def values(self) -> dict[str, tuple[int, int]]:
         return {

@@ -8,13 +8,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
+import pytest
 from faust.types import TP
 
+from services.domain.facts import DeadLetter
 from services.ports import Append, LocalLog, TopicSpec
+from services.records import decode
 from services.topics import Topics
 from stream_processors.processor import Processor
 from stream_processors.transports.seeking import SeekingConsumer
-from tests.processors.harness import Site, forget, of, records_of, until
+from tests.processors.harness import Site, forget, of, read_all, records_of, until
+from tests.processors.tally import POISON, frame
+
+
+def letter_of(value: bytes) -> DeadLetter:
+    return decode(DeadLetter, value)
 
 
 def consumer_of(processor: Processor) -> SeekingConsumer:
@@ -245,3 +253,30 @@ def run_until_done(site: Site, records: int) -> None:
     with worker(site, records) as process:
         assert any(line.startswith("done") for line in lines(process))
         process.kill()
+
+
+@pytest.mark.parametrize("snapshot_ms", [50, 3_600_000])
+async def test_a_record_that_cannot_be_folded_is_passed_over(site: Site, snapshot_ms: int) -> None:
+    """It becomes a dead letter with its error; all others are folded exactly once, in this life and in the next."""
+    poison = frame([("key1", 5), ("key1", POISON)])
+    async with site.running(snapshot_ms=snapshot_ms) as (log, processor):
+        await site.append(log, range(100))
+        await site.settled(log, processor)
+        around = [site.record(number) for number in range(100, 110)]
+        at = [Append(site.topics.events.name, number, None, poison) for number in (0, 1)]
+        await log.append([*around[:5], *at, *around[5:], at[0]])
+        await site.settled(log, processor)
+        assert sum(health.refused for health in of(processor, "observe")) == 3
+        counted = await site.told(log)
+    async with site.log() as log:
+        await site.append(log, range(110, 120))
+        async with site.on(log) as processor:
+            await site.settled(log, processor)
+            good = await site.expected(log, without=poison)
+            assert await site.told(log) == good
+        letters = {
+            letter.id: letter for letter in map(letter_of, await read_all(log, site.topics.dead_letters))
+        }
+    assert len(letters) == 3
+    assert all("half of record" in letter.message for letter in letters.values())
+    assert counted.keys() <= good.keys()

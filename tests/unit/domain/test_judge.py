@@ -21,7 +21,7 @@ from services.domain.catalogue import (
     WindowKind,
 )
 from services.domain.compile import compile_catalogue
-from services.domain.facts import ClosedWindow, ClosedWindows, KpiValue, KpiValues, Reason, Status
+from services.domain.facts import ClosedWindow, ClosedWindows, DeadLetter, KpiValue, KpiValues, Reason, Status
 from services.domain.filters import compile_filter
 from services.domain.judge import Judge
 from services.domain.partials import ENDLESS
@@ -400,3 +400,13 @@ def test_a_restored_judge_goes_on_as_if_nothing_had_happened(batches: list[list[
     for place, window in plain.windows.items():
         assert said[place] == (window.value, window.samples)
     assert all(np.isclose(one.end - one.start, HOUR) for one in busy.windows.values())
+
+
+def test_a_partial_is_passed_over_when_told_to() -> None:
+    """As a dead letter with the reason."""
+    judge = judge_of()
+    judge.refuse(0, b"", "KeyError: 'x'")
+    (emission,) = judge.emit()
+    assert isinstance(emission.value, DeadLetter)
+    assert (emission.value.origin, emission.value.message) == ("judging:0:0", "KeyError: 'x'")
+    assert judge.applied == 0

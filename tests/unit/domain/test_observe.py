@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain import partials
-from services.domain.catalogue import Agg
-from services.domain.frames import Kind
+from services.domain.catalogue import Agg, Field, FieldType
+from services.domain.facts import DeadLetter
+from services.domain.frames import FrameBuilder, Head, Kind, Row
 from services.domain.identity import hash64
 from services.domain.observe import Observer
 from services.domain.partials import ENDLESS
@@ -340,3 +341,42 @@ def test_an_import_is_told_of_as_it_begins_and_ends_and_seldom_between() -> None
     assert state.emit() == []
     fold(state, [told(Kind.END, NOON, "past")])
     assert reader.read(state.emit()).cells == naive([Sale(number, NOON) for number in range(1, 5)])
+
+
+def odd(type_: str, process: str, site: object) -> bytes:
+    """A frame of one event, built under a catalogue in which ``site`` has another type."""
+    builder = FrameBuilder({type_: [Field("site", FieldType.INTEGER)]})
+    builder.add(Row(type_, process, True, "key", NOON, "till", 7, (site,), b'{"id":"odd"}'))
+    return builder.build(Head(Kind.EVENTS, "default", "live", 0, "other", NOON))
+
+
+@pytest.mark.parametrize(("type_", "process"), [("sale", ""), ("sale", "parcel"), ("refund", "")])
+def test_frames_of_another_catalogue_do_no_harm(type_: str, process: str) -> None:
+    """A column of another type, a process or an event type that is not known: the others are folded as ever."""
+    state = observer(SITES)
+    records = [frame([Sale(1, NOON)], NOON), odd(type_, process, 5), frame([Sale(2, NOON)], NOON)]
+    fold(state, records)
+    cells = Reader().read(state.emit()).cells
+    alone = observer(SITES)
+    fold(alone, [records[0], records[2]])
+    assert Reader().read(alone.emit()).cells.items() <= cells.items()
+
+
+def test_a_record_is_passed_over_when_told_to() -> None:
+    """A dead letter names where it was, why, and its events; snapshots keep the count."""
+    state = observer(SITES)
+    fold(state, [frame([Sale(1, NOON)], NOON)])
+    before = Reader().read(state.emit()).cells
+    state.refuse(state.applied + 1, odd("sale", "", 5), "KeyError: 'site'")
+    emissions = state.emit()
+    [letter] = [each.value for each in emissions if isinstance(each.value, DeadLetter)]
+    assert (letter.origin, letter.code, letter.message) == (
+        f"events:{state.partition}:{state.applied}",
+        "unfoldable",
+        "KeyError: 'site'",
+    )
+    assert letter.payload == '[{"id":"odd"}]'
+    other = observer(SITES)
+    other.restore(list(state.chunks()))
+    assert (other.applied, other.unfoldable) == (state.applied, 1)
+    assert Reader().read(other.emit(everything=True)).cells == before

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from services.domain.facts import CaseFacts
-from services.domain.identity import hash64
 from services.domain.partials import CubeCells, Partial
 from services.domain.runstate import LIVE, RunState
 from services.domain.watermark import START
@@ -37,7 +36,7 @@ class Teller:
         self._time = [0] * judges
         self._said: list[tuple[str, bool] | None] = [None] * judges
         self._cases_at: tuple[int, bool] | None = None
-        self._cases: dict[str, tuple[int, int]] = {}
+        self._cases: dict[str, CaseFacts] = {}
         self._events = run.counters["events"]
 
     def partials(self, offset: int, *, everything: bool) -> Iterator[tuple[int, Partial]]:
@@ -79,11 +78,14 @@ class Teller:
 
     def _news(self, facts: CaseFacts) -> bool:
         """Whether to tell them: anything but the time has changed since, or that was a while ago."""
-        time, said = self._cases.get(facts.process, (0, 0))
-        now = hash64(repr(replace(facts, time=0)).encode())
-        if now == said and facts.time < time + CASES_ANYWAY_MS:
+        said = self._cases.get(facts.process)
+        if (
+            said is not None
+            and facts.time < said.time + CASES_ANYWAY_MS
+            and facts == replace(said, time=facts.time)
+        ):
             return False
-        self._cases[facts.process] = facts.time, now
+        self._cases[facts.process] = facts
         return True
 
     def _to(self, judge: int, offset: int, *, everything: bool) -> Iterator[Partial]:

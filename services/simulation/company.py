@@ -20,7 +20,7 @@ class Company:
     carriers: tuple[str, ...] = ("Northway", "Parcelio", "Swiftline")
     channels: tuple[str, ...] = ("web", "marketplace", "store", "b2b")
     customers: int = 5_000
-    orders_per_hour: float = 280.0
+    orders_per_hour: float = 170.0
     trucks_per_hour: float = 9.0
     noon: int = 12 * HOUR
 

@@ -80,6 +80,7 @@ class Recorder:
         self._dead_letters = dead_letters
         self._runs = runs
         self._attempts: dict[tuple[str, str], int] = {}
+        self._voided: dict[tuple[str, str], int] = {}
         self.group = f"{topics.prefix}.recorder"
         self._inputs = [
             spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)
@@ -161,10 +162,14 @@ class Recorder:
         total.unreadable += batch.unreadable
 
     async def _begin(self, closed: ClosedWindows) -> None:
-        """A run's new attempt: what earlier ones said of its cases goes (``History.record`` sees to windows)."""
-        if await self._current(closed):
-            self._attempts[closed.tenant, closed.run] = closed.attempt
-            await self._cases.void(closed.tenant, closed.run, closed.attempt)
+        """A run's new attempt: what earlier ones said of its cases goes (``History.record`` sees to windows).
+
+        Every partition tells of it; once is enough.
+        """
+        key = (closed.tenant, closed.run)
+        if await self._current(closed) and self._voided.get(key) != closed.attempt:
+            await self._cases.void(*key, closed.attempt)
+            self._voided[key] = closed.attempt
 
     async def _current(self, told: ClosedWindows | CaseFacts | KpiValues) -> bool:
         """Whether it comes from the run's latest attempt, as far as known."""

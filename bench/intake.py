@@ -1,10 +1,11 @@
-"""What the intake costs on one core: JSON texts → validated events → frames. No log, no HTTP.
+"""What the intake costs on one core: JSON texts → validated events → frames. No log, no HTTP; CPU time.
 
 Run: ``python -m bench.intake``. Six types, about 215 B per event, one copy per event, 16 partitions.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import time
@@ -13,6 +14,7 @@ from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Pr
 from services.intake.cloudevents import parse
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
+from services.intake.framing import SLICE
 
 EVENTS, PARTITIONS, ROUND = 40_000, 16, 20_000
 TYPES = ("order.placed", "order.paid", "order.picked", "order.packed", "order.shipped", "order.delivered")
@@ -55,6 +57,7 @@ def body(seed: int) -> bytes:
 
 
 def main() -> None:
+    gc.set_threshold(50_000, 20, 50)  # as the command sets it
     bodies = [body(seed) for seed in range(3)]
     print(f"{len(bodies[0]) / EVENTS:.0f} B per event")
     validator = Validator(catalogue(), max_event_bytes=1 << 17)
@@ -67,23 +70,27 @@ def main() -> None:
         frame_bytes=400 << 10,
     )
     for data in bodies:
-        started = time.perf_counter()
+        started = time.process_time()
         texts = parse({"content-type": "application/json"}, data)
-        parsed = time.perf_counter()
-        events = [validator.validate(text) for text in texts]
-        validated = time.perf_counter()
-        for number, event in enumerate(events, 1):
-            assert isinstance(event, Event)
-            framer.add(event)
-            if number % ROUND == 0:
+        parsed = time.process_time()
+        validating = framing = 0.0
+        for first in range(0, EVENTS, SLICE):
+            begun = time.process_time()
+            events = [validator.validate(text) for text in texts[first : first + SLICE]]
+            validated = time.process_time()
+            for event in events:
+                assert isinstance(event, Event)
+                framer.add(event)
+            if framer.events >= ROUND:
                 framer.take(0)
-        framed = time.perf_counter()
-        parts = (parsed - started, validated - parsed, framed - validated)
+            validating += validated - begun
+            framing += time.process_time() - validated
+        parts = (parsed - started, validating, framing)
         print(
             "parse {:.2f} + validate {:.2f} + frame {:.2f} µs per event".format(
                 *(p / EVENTS * 1e6 for p in parts)
             ),
-            f"= {EVENTS / (framed - started):,.0f} events/s",
+            f"= {EVENTS / sum(parts):,.0f} events/s",
         )
 
 

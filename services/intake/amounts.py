@@ -75,13 +75,13 @@ def _exact(text: str, scale: int) -> int:
 
 
 def amount_parser(scale: int) -> Callable[[str], int]:
-    """``fixed_point`` for one scale that remembers what it has seen: prices and quantities repeat."""
+    """``fixed_point`` of a JSON value (a number, or one in quotes) that remembers: prices and quantities repeat."""
     known: dict[str, int] = {}
 
     def parse(text: str) -> int:
         units = known.get(text)
         if units is None:
-            units = fixed_point(text, scale)
+            units = fixed_point(text.strip('"'), scale)
             if len(known) >= _CACHED:
                 known.clear()
             known[text] = units

@@ -101,7 +101,7 @@ class Validator:
         if len(payload) > self._limit:
             return too_large(payload, index, self._limit)
         try:
-            if b"\\u0000" in payload and _NUL.search(payload):
+            if b"\\" in payload and _NUL.search(payload):
                 raise ValueError("NUL")  # noqa: TRY301  # one handler explains every refusal
             envelope = _envelope(payload)
             plan = self._plans[envelope.type]
@@ -209,7 +209,7 @@ def _reader(fields: list[Field]) -> Callable[[Any], Values]:
 
 def _amount(scale: int) -> Callable[[Raw], int]:
     parse = amount_parser(scale)
-    return lambda raw: parse(str(raw, "utf-8").strip('"'))
+    return lambda raw: parse(str(raw, "utf-8"))
 
 
 def _optional_amount(scale: int) -> Callable[[Raw], int | None]:
@@ -217,6 +217,9 @@ def _optional_amount(scale: int) -> Callable[[Raw], int | None]:
 
     def read(raw: Raw) -> int | None:
         text = str(raw, "utf-8")
-        return None if text in {"", "null"} else parse(text.strip('"'))
+        return None if text in _NOTHING else parse(text)
 
     return read
+
+
+_NOTHING = frozenset({"", "null"})

@@ -35,6 +35,7 @@ class Framer:
         self._frame_events = frame_events
         self._frame_bytes = frame_bytes
         self._builders: list[list[FrameBuilder]] = [[] for _ in range(partitions)]
+        self._current: list[FrameBuilder | None] = [None] * partitions
         self._places: dict[tuple[str, str], int] = {}
         self.events = 0
 
@@ -44,19 +45,29 @@ class Framer:
         primary = True
         for copy in event.copies or (("", ""),):
             process, key = copy
-            place = self._place(copy if process else ("", event.route))
-            row = Row(
-                event.type,
-                process,
-                primary,
-                key,
-                event.time,
-                event.source,
-                event.identity,
-                event.values,
-                event.cold,
+            place = self._places.get(copy if process else ("", event.route))
+            if place is None:
+                place = self._place(copy if process else ("", event.route))
+            builder = self._current[place]
+            if builder is None or builder.events >= self._frame_events or builder.bytes >= self._frame_bytes:
+                builder = self._next(place)
+            # tuple.__new__ is what Row(…) comes down to, at a third of the time
+            builder.add(
+                _new(
+                    Row,
+                    (
+                        event.type,
+                        process,
+                        primary,
+                        key,
+                        event.time,
+                        event.source,
+                        event.identity,
+                        event.values,
+                        event.cold,
+                    ),
+                )
             )
-            self._builder(place).add(row)
             primary = False
 
     def take(self, ingest: int, *, ticks: bool = False) -> list[Append]:
@@ -67,7 +78,7 @@ class Framer:
         for partition, builders in enumerate(self._builders):
             if builders:
                 records += [Append(self._topic, partition, None, builder.build(head)) for builder in builders]
-                self._builders[partition] = []
+                self._builders[partition], self._current[partition] = [], None
             elif tick:
                 records.append(tick[partition])
         self.events = 0
@@ -78,24 +89,17 @@ class Framer:
         value = mark(replace(self._head, kind=kind, ingest=ingest), **more)
         return [Append(self._topic, partition, None, value) for partition in range(len(self._builders))]
 
-    def _builder(self, partition: int) -> FrameBuilder:
-        builders = self._builders[partition]
-        if (
-            not builders
-            or builders[-1].events >= self._frame_events
-            or builders[-1].bytes >= self._frame_bytes
-        ):
-            builders.append(FrameBuilder(self._fields))
-        return builders[-1]
+    def _next(self, partition: int) -> FrameBuilder:
+        builder = self._current[partition] = FrameBuilder(self._fields)
+        self._builders[partition].append(builder)
+        return builder
 
     def _place(self, copy: tuple[str, str]) -> int:
-        place = self._places.get(copy)
-        if place is None:
-            process, key = copy
-            place = partition_of(f"{process}\0{key}" if process else key, len(self._builders))
-            if len(self._places) >= _CACHED:
-                self._places.clear()
-            self._places[copy] = place
+        process, key = copy
+        place = partition_of(f"{process}\0{key}" if process else key, len(self._builders))
+        if len(self._places) >= _CACHED:
+            self._places.clear()
+        self._places[copy] = place
         return place
 
 

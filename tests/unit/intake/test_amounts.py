@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake.amounts import (
+    EPOCH,
     LARGEST,
     NotANumberError,
     OutOfRangeError,
@@ -68,13 +69,25 @@ def test_amounts_stay_within_64_bits(text: str) -> None:
 def test_a_parser_remembers_and_repeats() -> None:
     """The cached parser gives the same answer again."""
     parse = amount_parser(2)
-    assert [parse("9.90"), parse("9.90"), parse("9.9")] == [990, 990, 990]
+    assert [parse("9.90"), parse("9.90"), parse('"9.9"')] == [990, 990, 990]
 
 
-@given(st.integers(0, ms(datetime.fromisoformat("2199-12-31T23:59:59.999Z"))))
+LAST = datetime.fromisoformat("2199-12-31T23:59:59.999Z")
+
+
+@given(st.integers(0, ms(LAST)))
 def test_instants_survive_their_text(instant: int) -> None:
     """Milliseconds → RFC 3339 → milliseconds changes nothing."""
     assert ms(datetime.fromisoformat(rfc3339(instant))) == instant
+
+
+@given(st.datetimes(EPOCH.replace(tzinfo=None), LAST.replace(tzinfo=None)), st.integers(-1439, 1439))
+def test_instants_are_rounded_down(local: datetime, offset: int) -> None:
+    """To the millisecond, in every zone."""
+    at = local.replace(tzinfo=timezone(timedelta(minutes=offset)))
+    exact = (at - EPOCH) // timedelta(milliseconds=1)
+    if 0 <= exact <= ms(LAST):
+        assert ms(at) == exact
 
 
 def test_instants_outside_the_bounds_are_refused() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from api.dependencies import Deps, Reader
+from api.dependencies import Admin, Deps, Reader
+from api.events import read_body
 from api.kpis import Run
 from api.present import LIVE
-from api.shapes import RunShape, RunsShape, answer
+from api.shapes import RecordsAppended, RunShape, RunsShape, answer
 from services.domain.catalogue import Catalogue
 from services.domain.stored import RunRecord
 from services.errors import NotFound
@@ -37,6 +38,26 @@ async def get_run(deps: Deps, grant: Reader, run: str) -> Response:
             f"there is no run {run!r}", field="run", value=run, remedy="GET /api/v1/runs lists them"
         )
     return answer(_shape(found))
+
+
+@router.post(
+    "/runs/{run}/records",
+    operation_id="appendRecords",
+    status_code=202,
+    responses={202: {"model": RecordsAppended}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/msgpack": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def append_records(request: Request, deps: Deps, grant: Admin, run: str) -> Response:
+    """Records of an import, from `sightline import` beside a running server; answers once the log has them."""
+    if deps.handed_in is None:
+        raise NotFound("this server takes no records", field="run", value=run)
+    body = await read_body(request.headers, request.receive, deps.max_body_bytes)
+    return answer(RecordsAppended(await deps.handed_in.append(grant.tenant, run, body)), 202)
 
 
 def _shape(run: RunRecord) -> RunShape:

@@ -13,6 +13,7 @@ from services.domain.catalogue import Catalogue
 from services.domain.facts import CaseFact, DeadLetter
 from services.domain.program import Program
 from services.health import ProcessorHealth
+from services.importing.handed_in import HandedIn
 from services.intake.framing import Counters
 from services.keys import Grant, Keyring, KeyScope
 from services.live import LiveView
@@ -142,7 +143,7 @@ class Dependencies:
     """Everything that the HTTP API needs, built by the composition root.
 
     ``hosts`` are the Host names answered to besides loopback's while no key exists. ``intake_counters`` are for
-    ``/metrics``.
+    ``/metrics``, ``handed_in`` takes the records of imports.
     """
 
     tenant: str
@@ -158,6 +159,7 @@ class Dependencies:
     timelines: Timelines
     vitals: Vitals = field(default_factory=Vitals)
     intake_counters: Counters | None = None
+    handed_in: HandedIn | None = None
     hosts: Sequence[str] = ()
     max_body_bytes: int = 16 << 20
     stream_interval_ms: int = 250

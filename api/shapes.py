@@ -171,6 +171,13 @@ class EventsAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordsAppended:
+    """How many records the log has acknowledged."""
+
+    appended: int
+
+
+@dataclass(frozen=True, slots=True)
 class PointShape:
     """One slot of history: [start, end); ``value`` is null where nothing could be said."""
 

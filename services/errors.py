@@ -6,6 +6,7 @@ SightlineError
 │   └── CatalogueError  the catalogue does not lint; carries its problems
 ├── NotFound          what was asked for does not exist
 ├── Conflict          it exists already, or is in use by another
+│   └── LogInUse        another process writes the embedded log
 ├── Refused           not allowed here, or not with this key
 │   └── Unauthenticated   nobody knows who is asking
 ├── TooLarge          a bounded size was exceeded
@@ -71,6 +72,10 @@ class Conflict(SightlineError):
     """It is there already, or held by somebody else."""
 
     code = "conflict"
+
+
+class LogInUse(Conflict):
+    """Another process writes the embedded log."""
 
 
 class Refused(SightlineError):

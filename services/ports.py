@@ -78,6 +78,14 @@ class Append:
     value: bytes | None
 
 
+class Appender(Protocol):
+    """The end of a log that takes records."""
+
+    async def append(self, records: Sequence[Append]) -> list[int]:
+        """See ``Log.append``."""
+        ...
+
+
 class Log(Protocol):
     """A durable, partitioned log: Kafka or the embedded one. Safe to use from one event loop."""
 

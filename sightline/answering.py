@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies
 from services import wiring
+from services.importing.handed_in import HandedIn
 from services.intake.http import HttpIntake
 from services.keys import Keyring
 from services.runs import RunCatalogues
@@ -36,6 +37,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         timelines=Timelines(node.log, node.topics, catalogues.program),
         vitals=vitals(node),
         intake_counters=intake.counters,
+        handed_in=HandedIn(node.log, node.topics),
         hosts=(settings.api.host,),
         max_body_bytes=settings.api.max_body_bytes,
         stream_interval_ms=settings.api.stream_interval_ms,

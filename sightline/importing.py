@@ -1,17 +1,20 @@
 """``sightline import``: files into a run of their own, with a progress bar and a report.
 
 On the embedded log the processors and the recorder run here until the run is complete; on Kafka they run elsewhere,
-and the command ends when the log has acknowledged everything.
+and the command ends when the log has acknowledged everything. Where a running Sightline holds the embedded log, it is
+handed the records over its API.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services import wiring
 from services.adapters.cel import CelEvaluator
@@ -19,15 +22,20 @@ from services.catalogue.canonical import to_text
 from services.catalogue.load import load_catalogue
 from services.domain.catalogue import Catalogue
 from services.domain.stored import RunRecord
-from services.errors import InvalidInput
+from services.errors import InvalidInput, LogInUse, Unavailable
 from services.importing.documents import ImportDocument
 from services.importing.load import load_mapping
 from services.importing.run import Importer, Progress, Report, Stage
 from services.importing.times import Zone, time_reader
 from services.live import LiveView
+from services.ports import Appender
 from services.settings import Settings, read_settings
+from services.topics import Topics
 from sightline.cli.output import console, print_json
 from sightline.node import PROCESSOR, RECORDER, Node
+
+if TYPE_CHECKING:
+    from services.adapters.database import Database
 
 POLL_S = 0.02
 Tell = Callable[[Progress], None]
@@ -87,12 +95,41 @@ def _catalogue_beside(mapping: Path) -> Path:
 
 
 async def _import(settings: Settings, wanted: Wanted) -> Report:
+    try:
+        return await _import_here(settings, wanted)
+    except LogInUse as error:
+        return await _import_there(settings, wanted, error)
+
+
+async def _import_there(settings: Settings, wanted: Wanted, in_use: LogInUse) -> Report:
+    """Through the API of the process that holds the log; the database is shared with it."""
+    from services.adapters.log.remote import RemoteLog
+
+    url = os.environ.get("SIGHTLINE_URL", f"http://{settings.api.host}:{settings.api.port}")
+    log = RemoteLog(url, wanted.run, os.environ.get("SIGHTLINE_API_KEY"))
+    database = wiring.database(settings)
+    try:
+        await log.reachable()
+        await database.start()
+        report = await _write(settings, log, database, wanted)
+        await log.completed(report.attempt)
+    except Unavailable as error:
+        error.add_note(in_use.message)
+        raise
+    finally:
+        await database.stop()
+        await log.close()
+    return report
+
+
+async def _import_here(settings: Settings, wanted: Wanted) -> Report:
+    """With processors of its own, or (Kafka) for those that run elsewhere."""
     local = settings.broker.url.startswith("embedded:")
     node = Node(settings, {PROCESSOR, RECORDER} if local else set())
     reports: list[Report] = []
 
     async def work() -> None:
-        reports.append(await _write(node, wanted))
+        reports.append(await _write(settings, node.log, node.database, wanted))
         if local:
             await _completed(node, reports[0], wanted.catalogue)
 
@@ -104,20 +141,20 @@ async def _import(settings: Settings, wanted: Wanted) -> Report:
     return reports[0]
 
 
-async def _write(node: Node, wanted: Wanted) -> Report:
+async def _write(settings: Settings, log: Appender, database: Database, wanted: Wanted) -> Report:
     """Everything into the log, and the run into the database."""
-    catalogue, tenant, runs = wanted.catalogue, node.settings.tenant, node.database.runs
+    catalogue, tenant, runs, clock = wanted.catalogue, settings.tenant, database.runs, wiring.clock()
     importer = Importer(
-        node.log,
-        node.topics,
-        node.clock,
+        log,
+        Topics(settings.broker.prefix, settings.broker.partitions),
+        clock,
         catalogue,
         CelEvaluator(),
         tenant,
-        node.settings.intake,
-        max_event_bytes=node.settings.api.max_event_bytes,
+        settings.intake,
+        max_event_bytes=settings.api.max_event_bytes,
     )
-    attempt = node.clock.now()
+    attempt = clock.now()
 
     async def begin() -> None:
         await runs.begin(
@@ -133,7 +170,7 @@ async def _write(node: Node, wanted: Wanted) -> Report:
         begin=begin,
         tell=wanted.tell,
     )
-    await runs.end(tenant, wanted.run, attempt, node.clock.now(), report.to_dict())
+    await runs.end(tenant, wanted.run, attempt, clock.now(), report.to_dict())
     return report
 
 

@@ -28,7 +28,7 @@ from services.intake.events import Event, Validator
 from services.intake.explain import Rejection
 from services.intake.frame_sets import Framer, heads
 from services.intake.framing import LIVE
-from services.ports import Append, Clock, Log
+from services.ports import Append, Appender, Clock
 from services.settings import Intake as IntakeSettings
 from services.topics import Topics
 
@@ -131,7 +131,7 @@ class Report:
 class Importer:
     """Where imports go, and with which catalogue."""
 
-    log: Log
+    log: Appender
     topics: Topics
     clock: Clock
     catalogue: Catalogue

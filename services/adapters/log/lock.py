@@ -6,21 +6,21 @@ import fcntl
 import os
 from pathlib import Path
 
-from services.errors import Conflict
+from services.errors import LogInUse
 
 
 class FileLock:
     """Held from construction to ``release``, and never longer than the process lives."""
 
     def __init__(self, file: Path) -> None:
-        """Raises ``Conflict`` naming the process that holds it."""
+        """Raises ``LogInUse`` naming the process that holds it."""
         self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
-            raise Conflict(
+            raise LogInUse(
                 f"the log in {file.parent} is in use by process {holder}",
                 field="broker.url",
                 value=str(file.parent),

@@ -343,7 +343,7 @@ def test_an_import_is_told_of_as_it_begins_and_ends_and_seldom_between() -> None
     assert reader.read(state.emit()).cells == naive([Sale(number, NOON) for number in range(1, 5)])
 
 
-def odd(type_: str, process: str, site: object) -> bytes:
+def odd(type_: str, process: str, site: int) -> bytes:
     """A frame of one event, built under a catalogue in which ``site`` has another type."""
     builder = FrameBuilder({type_: [Field("site", FieldType.INTEGER)]})
     builder.add(Row(type_, process, True, "key", NOON, "till", 7, (site,), b'{"id":"odd"}'))

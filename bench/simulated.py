@@ -1,0 +1,107 @@
+"""The events of a large simulated company as records of the events topic, made once by the intake and kept in a file.
+
+The company lives an hour in a second, so that a hundred thousand events and more come in a second of engine time
+while its open orders, parcels, complaints and truck visits stay a few hundred thousand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice
+from pathlib import Path
+
+import msgspec
+
+from services.catalogue.canonical import to_text
+from services.catalogue.load import load_catalogue
+from services.domain.catalogue import Catalogue
+from services.domain.frames import Kind, decode
+from services.intake.events import Event, Validator
+from services.intake.frame_sets import Framer, heads
+from services.simulation.company import HOUR, MINUTE, many
+from services.simulation.simulator import Simulator, rfc3339
+
+ROOT = Path(__file__).parent.parent
+SITES, CARRIERS, CHANNELS = 130, 10, 4
+ORDERS_PER_HOUR = 14_000
+START = 1_700_000_000_000
+HASTE = 3_600
+"""How many times faster than life the company lives."""
+_MADE_BY = ("bench/simulated.py", "services/domain/frames.py", "services/domain/columns.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is in the log: ``warm`` events that fill the state, then ``measured`` ones; frames as they come when the
+    intake closes its frames after each ``together`` events.
+    """
+
+    warm: int
+    measured: int
+    partitions: int
+    together: int
+
+
+class Made(msgspec.Struct):
+    """Records as (partition, value, primary events in it), barrier first; ``warm`` of them only fill the state."""
+
+    warm: int
+    records: list[tuple[int, bytes, int]]
+
+
+def demo_catalogue() -> Catalogue:
+    """The demo's."""
+    return load_catalogue(ROOT / "examples" / "demo")
+
+
+def simulated(haste: int = HASTE, *, start: int = START, seed: int = 1) -> Iterator[tuple[int, bytes]]:
+    """The company's events for ever, ``haste`` times faster than life: (time, JSON); promises are hastened too."""
+    simulator = Simulator(replace(many(SITES, CARRIERS, CHANNELS, ORDERS_PER_HOUR), noon=start), seed, start)
+    for event in chain.from_iterable(simulator.advance(start + minute * MINUTE) for minute in count(1)):
+        time = start + (event.time - start) // haste
+        told = event.cloudevent()
+        told["time"] = rfc3339(time)
+        if "promised_at" in event.data:
+            told["data"] = {**event.data, "promised_at": rfc3339(time + 6 * HOUR // haste)}
+        yield time, msgspec.json.encode(told)
+
+
+def made(load: Load) -> Made:
+    """From the file, or made now (a minute or so)."""
+    catalogue = demo_catalogue()
+    key = repr((load, catalogue.digest, [(ROOT / name).read_bytes() for name in _MADE_BY]))
+    path = Path(tempfile.gettempdir()) / f"sightline-bench-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    if not path.exists():
+        print(f"making {load.warm + load.measured:,} events, once…", flush=True)
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(msgspec.msgpack.encode(_make(catalogue, load)))
+        partial.rename(path)
+    return msgspec.msgpack.decode(path.read_bytes(), type=Made)
+
+
+def _make(catalogue: Catalogue, load: Load) -> Made:
+    validator = Validator(catalogue, max_event_bytes=1 << 17)
+    head = heads("default", "live", 0, catalogue.digest)
+    framer = Framer(
+        catalogue, head, "events", load.partitions, frame_events=load.together, frame_bytes=400 << 10
+    )
+    marks = framer.mark(Kind.CATALOGUE, START, catalogue=to_text(catalogue))
+    records = [(mark.partition, mark.value or b"", 0) for mark in marks]
+    warm, ingest = 0, START
+    for number, (time, text) in enumerate(islice(simulated(), load.warm + load.measured), 1):
+        event = validator.validate(text)
+        assert isinstance(event, Event), event
+        framer.add(event)
+        ingest = max(ingest, time)
+        if number % load.together == 0:
+            records += [(one.partition, one.value or b"", _primary(one.value)) for one in framer.take(ingest)]
+        if number == load.warm:
+            warm = len(records)
+    return Made(warm, records)
+
+
+def _primary(value: bytes | None) -> int:
+    return decode(value or b"").head.count

@@ -36,20 +36,25 @@ def run(load: Load = LOAD) -> list[Figure]:
         if address is None:
             return []
         records = made(load)
-        return [_figure(address, load, records, only) for only in AIMS]
+        order = prepare(f"kafka://{address}", load, records)
+        return [_figure(order, load, records, only) for only in AIMS]
 
 
-def _figure(address: str, load: Load, records: Made, only: tuple[str, ...]) -> Figure:
-    prefix = f"bench{secrets.token_hex(4)}"
-    order = {
-        "url": f"kafka://{address}",
-        "prefix": prefix,
+def prepare(url: str, load: Load, records: Made) -> dict[str, Any]:
+    """Fill a log; returns what a worker has to be told."""
+    filled = f"bench{secrets.token_hex(4)}"
+    return {
+        "url": url,
+        "filled": filled,
         "partitions": load.partitions,
-        "only": only,
         "processing": {"snapshot_ms": SNAPSHOT_MS},
-        "warm": asyncio.run(_fill(f"kafka://{address}", prefix, load, records)),
+        "warm": asyncio.run(_fill(url, filled, load, records)),
         "core": cores()[0],
     }
+
+
+def _figure(order: dict[str, Any], load: Load, records: Made, only: tuple[str, ...]) -> Figure:
+    order = {**order, "prefix": f"bench{secrets.token_hex(4)}", "only": only}
     found = measure(order)
     events = _events_after(records, {int(p): offset for p, offset in found["from"].items()})
     return Figure(
@@ -95,7 +100,7 @@ async def _fill(url: str, prefix: str, load: Load, records: Made) -> dict[int, i
     log = wiring.log(Settings(broker=Broker(url=url, prefix=prefix, partitions=load.partitions)))
     await log.start()
     try:
-        await log.ensure(topics.all())
+        await log.ensure([topics.events])
         appends = [
             Append(topics.events.name, partition, None, value) for partition, value, _ in records.records
         ]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from services import wiring
@@ -22,12 +24,23 @@ from services.domain.judge import Judge
 from services.domain.observe import Observer
 from services.domain.program import Measure
 from services.domain.told import Told
-from services.ports import Log
+from services.ports import Log, TopicSpec
 from services.settings import Broker, Processing, Settings
 from services.topics import JUDGE_PARTITIONS, Topics
 from stream_processors.processor import Processor
 
 LOOK_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class SharedEvents(Topics):
+    """Topics of one worker, but for the events, which are those of prefix ``filled``."""
+
+    filled: str = ""
+
+    @property
+    def events(self) -> TopicSpec:
+        return Topics(self.filled, self.partitions).events
 
 
 class Counted:
@@ -50,11 +63,8 @@ async def work(order: dict[str, Any]) -> dict[str, Any]:
         broker=Broker(url=order["url"], prefix=order["prefix"], partitions=order["partitions"]),
         processing=Processing(**order.get("processing", {})),
     )
-    topics, log, load = (
-        Topics(order["prefix"], order["partitions"]),
-        wiring.log(settings),
-        wiring.program_loader(),
-    )
+    topics = SharedEvents(order["prefix"], order["partitions"], order["filled"])
+    log, load = wiring.log(settings), wiring.program_loader()
     observers: list[Observer] = []
     counted = Counted()
 
@@ -152,6 +162,7 @@ def _combinations(runs: list[Any]) -> int:
 
 
 def main() -> None:
+    logging.disable(logging.ERROR)
     order = json.loads(sys.argv[1])
     if "core" in order:
         os.sched_setaffinity(0, {order["core"]})

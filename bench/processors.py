@@ -26,7 +26,10 @@ LOAD = Load(warm=450_000, measured=750_000, partitions=4, together=4_000)
 SNAPSHOT_MS = 4_000
 """More often than in production, so that a short run holds its share of them."""
 AIMS = {("observe",): 250_000, ("observe", "judge"): 200_000}
-NAMES = {("observe",): "OBSERVE on Kafka, one core", ("observe", "judge"): "OBSERVE and JUDGE on Kafka, one core"}
+NAMES = {
+    ("observe",): "OBSERVE on Kafka, one core",
+    ("observe", "judge"): "OBSERVE and JUDGE on Kafka, one core",
+}
 _ROUND = 64
 
 

@@ -47,13 +47,18 @@ class Counted:
     """Counts what is aggregated: rows times measures, over all cells."""
 
     def __init__(self) -> None:
-        self.total = 0
-        fold = CellTable.fold
+        self.total = self.calls = 0
+        fold, observe = CellTable.fold, Observer.fold
 
         def counting(table: CellTable, told: Told, measures: Sequence[Measure]) -> None:
             self.total += told.rows.n * len(measures)
             fold(table, told, measures)
 
+        def calling(observer: Observer, records: Sequence[tuple[int, bytes]]) -> None:
+            self.calls += 1
+            observe(observer, records)
+
+        Observer.fold = calling  # type: ignore[method-assign]  # as below
         CellTable.fold = counting  # type: ignore[method-assign]  # one addition per call, in this process only
 
 
@@ -75,7 +80,12 @@ async def work(order: dict[str, Any]) -> dict[str, Any]:
     await log.start()
     only = order["only"]
     processor = Processor(
-        settings, topics, log, observer, lambda partition: Judge(partition, load, order["partitions"]), only=only
+        settings,
+        topics,
+        log,
+        observer,
+        lambda partition: Judge(partition, load, order["partitions"]),
+        only=only,
     )
     started = time.perf_counter()
     await processor.start()
@@ -99,12 +109,18 @@ async def work(order: dict[str, Any]) -> dict[str, Any]:
         "snapshots": done["snapshots"],
         "judged": sum(done.get("judge", {}).values()),
         "aggregates": counted.total,
+        "calls": counted.calls,
         **_state(observers),
     }
 
 
 def _snap(processor: Processor) -> dict[str, Any]:
-    found: dict[str, Any] = {"wall": time.perf_counter(), "cpu": time.process_time(), "observe": {}, "judge": {}}
+    found: dict[str, Any] = {
+        "wall": time.perf_counter(),
+        "cpu": time.process_time(),
+        "observe": {},
+        "judge": {},
+    }
     parts = processor.health().partitions
     for part in parts:
         found[part.processor][part.partition] = part.applied + 1
@@ -113,7 +129,9 @@ def _snap(processor: Processor) -> dict[str, Any]:
 
 
 def _reached(processor: Processor, name: str, ends: dict[int, int]) -> bool:
-    applied = {part.partition: part.applied for part in processor.health().partitions if part.processor == name}
+    applied = {
+        part.partition: part.applied for part in processor.health().partitions if part.processor == name
+    }
     return all(applied.get(partition, -1) + 1 >= end for partition, end in ends.items())
 
 

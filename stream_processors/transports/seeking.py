@@ -15,7 +15,7 @@ from faust.transport.consumer import Consumer
 from faust.types import TP, AppT, ConsumerMessage, Message
 
 _LOOK, _LOOKS = 0.02, 50
-_HELPING_BYTES = 1 << 20
+_HELPING_BYTES = 2 << 20
 _CREATE_TIME = 0
 
 Helping = list[tuple[int, bytes]]

@@ -40,6 +40,7 @@ class SharedEvents(Topics):
 
     @property
     def events(self) -> TopicSpec:
+        """Another prefix's."""
         return Topics(self.filled, self.partitions).events
 
 
@@ -58,8 +59,8 @@ class Counted:
             self.calls += 1
             observe(observer, records)
 
-        Observer.fold = calling  # type: ignore[method-assign]  # as below
-        CellTable.fold = counting  # type: ignore[method-assign]  # one addition per call, in this process only
+        Observer.fold = calling  # type: ignore[assignment,method-assign]  # as below
+        CellTable.fold = counting  # type: ignore[assignment,method-assign]  # one addition per call, in this process only
 
 
 async def work(order: dict[str, Any]) -> dict[str, Any]:

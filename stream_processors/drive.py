@@ -3,7 +3,8 @@
 A record is folded only if its offset is applied + 1; what is below is a replay, what is above a gap, healed
 by a seek. Emissions go out at once when it is quiet and every ``flush_ms`` when it is not. A partition's
 snapshot is complete after all that was said before it has been acknowledged; then the input is committed up
-to it. Partitions take turns. CPU work comes in slices of about 50 ms under load, so that the loop stays responsive.
+to it. Partitions take turns; one with little to fold waits a little for more, once it has had its turn. CPU work
+comes in slices of about 50 ms under load, so that the loop stays responsive.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _SLICE = 0.05
 """CPU (s) per call. A call costs some 8 ms, however little there is to fold: short calls would be all overhead."""
+_FOLD_SHARE, _LONGEST_FOLD_WAIT = 2, 0.25
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
 _FLUSH_SHARE = 3
@@ -167,7 +169,7 @@ class Driver:
         for partition in self._in_turn():
             if self.recovering:
                 break
-            if batch := partition.slice(self._budget):
+            if partition.ready(self._budget, monotonic()) and (batch := partition.slice(self._budget)):
                 await self._fold(partition, batch)
                 progressed = True
                 await asyncio.sleep(0)
@@ -175,7 +177,9 @@ class Driver:
 
     async def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
         size = sum(len(value) for _, value in batch)
-        started = thread_time()  # by the wall clock, a busy machine would make calls short, and so more of them
+        started = (
+            thread_time()
+        )  # by the wall clock, a busy machine would make calls short, and so more of them
         try:
             partition.fold(batch, monotonic())
         except Exception as error:  # noqa: BLE001  # whatever it is, one record must not end all folding
@@ -187,6 +191,8 @@ class Driver:
             await self._start_over(partition)
             return
         took = max(thread_time() - started, 1e-6)
+        wait = min(_FOLD_SHARE * took * len(self._partitions), _LONGEST_FOLD_WAIT)
+        partition.fold_due = monotonic() + wait
         if took > _SLICE or size * 2 > self._budget:
             wanted = int(self._budget * min(2.0, _SLICE / took))
             self._budget = min(max(wanted, _LEAST_BUDGET), _MOST_BUDGET)
@@ -295,10 +301,12 @@ class Driver:
     async def _pause(self) -> None:
         """Wait for a record, or for what is due next."""
         self._wake.clear()
-        if self._queued and not self.recovering:
-            return
         now = monotonic()
         due = [now + 1.0]
+        waiting = [] if self.recovering else [p for p in self._partitions.values() if p.queue]
+        if any(p.ready(self._budget, now) for p in waiting):
+            return
+        due += [p.fold_due for p in waiting]
         due += [p.flush_due for p in self._partitions.values() if p.dirty]
         due += [p.seek_due for p in self._partitions.values() if p.gap]
         try:

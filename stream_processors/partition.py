@@ -52,6 +52,7 @@ class Partition:
     dirty: bool = False
     everything: bool = True
     flush_due: float = 0.0
+    fold_due: float = 0.0
     progress_at: float | None = None
     watched_from: float = 0.0
     end: int = 0
@@ -91,6 +92,12 @@ class Partition:
         self.queue.append((offset, value))
         self.queued += len(value)
         return Offer.TAKEN
+
+    def ready(self, budget: int, now: float) -> bool:
+        """Whether to fold: when a call's worth waits, or when the last call is a while ago. A call costs much
+        however little it folds.
+        """
+        return bool(self.queue) and (now >= self.fold_due or self.queued * 2 >= budget)
 
     def slice(self, budget: int) -> list[tuple[int, bytes]]:
         """The next records to fold together: at least one, then up to ``budget`` bytes."""

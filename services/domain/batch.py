@@ -224,6 +224,10 @@ class BlockRows:
             ]
         )
 
+    def of_frames(self, values: Numbers) -> Numbers:
+        """Per row what ``values`` has for its frame."""
+        return np.repeat(values[[part.frame for part in self.parts]], [part.n for part in self.parts])
+
     def batch_rows(self) -> NDArray[np.intp]:
         """The batch's row that each of these is."""
         rows: NDArray[np.intp] = self._join(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,17 @@ from services.domain.entries import Entries
 from services.domain.index import Index, pair, unpair
 from services.domain.partials import CubeCells, SketchCells
 from services.domain.program import BASE, Cube, EventFeed, Measure
-from services.domain.rows import Hashes, Mask, Numbers
+from services.domain.rows import Codes, Hashes, Mask, Numbers
 from services.domain.scopes import SCOPE_BITS, Scopes
-from services.domain.sketches import consolidate
+from services.domain.sketches import Sketch, consolidate
 from services.domain.told import Told
 
 NEVER = -(2**62)
+_UNCUT = 1 << 40
 _EPOCH = 1 << 42  # added to pane numbers, so that those before 1970 make keys too
+
+Sketches = dict[str, tuple[NDArray[np.int64], Codes, Numbers]]
+"""Entries to be told by measure: (which of the cells told, bucket, count), in order of the cells."""
 
 
 class CellTable:
@@ -40,10 +45,10 @@ class CellTable:
         self._room = 0
         self._dirty = np.zeros(0, np.bool_)
         self._touched = True
-        self._lingers = self._overdue = False
         self._columns: dict[str, dict[str, NDArray[Any]]] = {}
         self._entries: dict[str, Entries] = {}
-        self._carried = np.empty(0, np.uint64)
+        self._left = np.empty(0, np.uint64)
+        self._last: dict[str, Aggregates] = {}
         self.measure_anew(cube)
 
     def __len__(self) -> int:
@@ -76,6 +81,11 @@ class CellTable:
             if measure.agg in SKETCHED:
                 once = measure.agg is Agg.DISTINCT and isinstance(measure.feed, EventFeed)
                 self._entries[name] = entries[name] if name in entries else Entries(once=once)
+        left = self._left.size
+        self._last = {
+            measure.id: self._last.get(measure.id, Aggregates(measure.agg, empty(measure.agg, left)))
+            for measure in cube.measures
+        }
         self._dirty[:] = True
         self._touched = True
 
@@ -87,7 +97,7 @@ class CellTable:
             return
         panes = told.panes(self.cube.pane_ms)
         wanted = _union([mask for _, mask in samples])
-        gone = panes < self.floor
+        gone = panes < self._floors(told)
         if gone.any():
             if self.cube.carry:
                 panes = np.where(gone, BASE, panes)
@@ -103,21 +113,27 @@ class CellTable:
         for measure, mask in samples:
             self._add(measure, told, cells, mask)
 
+    def _floors(self, told: Told) -> int | Numbers:
+        """What had left before each row's frame, which may be more than what has left of this table yet."""
+        if told.levels is None or floor_behind(self.cube, told.top) <= self.floor:
+            return self.floor
+        return np.maximum(floor_behind(self.cube, told.levels()), self.floor)
+
     def leave(self, watermark: int) -> None:
-        """Let go of what the horizon behind ``watermark`` has passed, but not of what is still to be told."""
+        """Let go of what the horizon behind ``watermark`` has passed. What it held last is still told once."""
         floor = int(floor_behind(self.cube, watermark))
-        if floor <= self.floor and not self._overdue:
+        if floor <= self.floor:
             return
-        self.floor = max(floor, self.floor)
+        self.floor = floor
         scopes, panes = self._where(np.arange(len(self)))
-        gone = (panes < self.floor) & (panes != BASE)
-        self._lingers = bool((gone & self._dirty[: len(self)]).any())
-        self._overdue = False
-        gone &= ~self._dirty[: len(self)]
+        gone = (panes < floor) & (panes != BASE)
         if not gone.any():
             return
         if self.cube.carry:
+            self._depart(np.flatnonzero(gone))
             self._carry(np.flatnonzero(gone), scopes[gone])
+        else:
+            self._depart(np.flatnonzero(gone & self._dirty[: gone.size]))
         kept = np.ones(len(self), np.bool_)
         kept[: gone.size] = ~gone
         self._keep(kept)
@@ -143,10 +159,9 @@ class CellTable:
         rows = np.arange(len(self)) if everything else np.flatnonzero(self._dirty[: len(self)])
         self._dirty[: len(self)] = False
         self._touched = False
-        self._overdue, self._lingers = self._lingers, False
         position = np.full(len(self), -1)
         position[rows] = np.arange(rows.size)
-        sketches: dict[str, tuple[NDArray[np.int64], NDArray[np.int32], Numbers]] = {}
+        sketches: Sketches = {}
         for name, entries in self._entries.items():
             cell, bucket, count = entries.all() if everything else entries.changed()
             if everything:
@@ -155,15 +170,24 @@ class CellTable:
             order = np.argsort(at, kind="stable")
             sketches[name] = at[order], bucket[order], count[order]
         width = 16 + 8 * sum(len(columns) for columns in self._columns.values())
-        yield from self._told_carried(max(1, limit // width))
+        yield from self._departed(limit, width)
         for start in range(0, rows.size, max(1, limit // width)):
             piece = rows[start : start + max(1, limit // width)]
-            yield from self._pieces(piece, start, sketches, max(1, limit // 16))
+            scopes, panes = self._where(piece)
+            columns = {
+                (measure.id, column.name): self._columns[measure.id][column.name][piece]
+                for measure in self.cube.measures
+                for column in COLUMNS[measure.agg]
+            }
+            yield from _split(self._piece(scopes, panes, columns), start, sketches, max(1, limit // 16))
 
     def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A copy of everything, for ``load``."""
         n = len(self)
-        arrays = {"keys": self._index.keys().copy(), "carried": self._carried}
+        arrays = {"keys": self._index.keys().copy(), "left": self._left}
+        for name, last in self._last.items():
+            arrays |= {f"{name}|left {column}": array for column, array in last.columns.items()}
+            arrays |= {f"{name}|left .{part}": array for part, array in last.sketch._asdict().items()}
         for name, columns in self._columns.items():
             arrays |= {f"{name}|{column}": array[:n].copy() for column, array in columns.items()}
         for name, entries in self._entries.items():
@@ -174,10 +198,14 @@ class CellTable:
         """Become what ``arrays()`` gave, of a table with the same measures."""
         self.floor = meta["floor"]
         self._index = Index(arrays["keys"])
-        self._carried = arrays["carried"]
+        self._left = arrays["left"]
+        for name, last in self._last.items():
+            columns = {column: arrays[f"{name}|left {column}"] for column in last.columns}
+            sketch = Sketch(*(arrays[f"{name}|left .{part}"] for part in Sketch._fields))
+            self._last[name] = Aggregates(last.agg, columns, sketch)
         self._room = len(self)
         self._dirty = np.ones(self._room, np.bool_)
-        self._touched = self._lingers = True
+        self._touched = True
         for name, columns in self._columns.items():
             self._columns[name] = {column: np.array(arrays[f"{name}|{column}"]) for column in columns}
         for name, entries in self._entries.items():
@@ -228,7 +256,6 @@ class CellTable:
         return _places(self._index.keys()[cells], self.cube.pane_ms)
 
     def _carry(self, gone: NDArray[np.intp], scopes: NDArray[np.int64]) -> None:
-        self._carried = np.concatenate([self._carried, self._index.keys()[gone]])
         base = self._cells(_cell_keys(np.full(gone.size, BASE), scopes, self.cube.pane_ms))
         to = np.full(len(self), -1)
         to[gone] = base
@@ -251,63 +278,83 @@ class CellTable:
         for entries in self._entries.values():
             entries.move(moved)
 
-    def _told_carried(self, most: int) -> Iterator[CubeCells]:
-        """Cells that went into BASE since the last time, as cells of nothing."""
-        carried, self._carried = self._carried, np.empty(0, np.uint64)
-        for start in range(0, carried.size, most):
-            scopes, panes = _places(carried[start : start + most], self.cube.pane_ms)
+    def _depart(self, cells: NDArray[np.intp]) -> None:
+        """Keep what ``cells`` hold until it has been told."""
+        place = np.full(len(self), -1)
+        place[cells] = np.arange(cells.size) + self._left.size
+        self._left = np.concatenate([self._left, self._index.keys()[cells]])
+        self._touched = True
+        for measure in self.cube.measures:
+            before = self._last[measure.id]
             columns = {
-                (measure.id, name): column
-                for measure in self.cube.measures
-                for name, column in empty(measure.agg, scopes.size).items()
+                name: np.concatenate([before.columns[name], column[cells]])
+                for name, column in self._columns[measure.id].items()
             }
-            yield replace(self._piece(scopes, panes, columns, {}), carried=True)
+            sketch = before.sketch
+            if measure.agg in SKETCHED:
+                cell, bucket, count = self._entries[measure.id].all()
+                at = place[cell]
+                going = at >= 0
+                more = at[going], bucket[going], count[going]
+                sketch = Sketch(*(np.concatenate([old, new]) for old, new in zip(sketch, more, strict=True)))
+            self._last[measure.id] = Aggregates(measure.agg, columns, sketch)
 
-    def _pieces(
-        self,
-        rows: NDArray[np.intp],
-        start: int,
-        sketches: dict[str, tuple[NDArray[np.int64], NDArray[np.int32], Numbers]],
-        most: int,
-    ) -> Iterator[CubeCells]:
-        """Cells ``rows``, which begin at position ``start`` of all those told, with at most ``most`` entries each."""
-        scopes, panes = self._where(rows)
-        columns = {
-            (measure.id, column.name): self._columns[measure.id][column.name][rows]
-            for measure in self.cube.measures
-            for column in COLUMNS[measure.agg]
+    def _departed(self, limit: int, width: int) -> Iterator[CubeCells]:
+        """Cells that have left since the last time, with what they held last; no cell is cut in two."""
+        left, last = self._left, self._last
+        if not left.size:
+            return
+        self._left = np.empty(0, np.uint64)
+        self._last = {
+            measure.id: Aggregates(measure.agg, empty(measure.agg, 0)) for measure in self.cube.measures
         }
-        here: dict[str, SketchCells] = {}
-        held = 0
-        for name, (at, bucket, count) in sketches.items():
-            low, high = np.searchsorted(at, [start, start + rows.size])
-            for first in range(int(low), int(high), most):
-                last = min(first + most, int(high))
-                if held + last - first > most:
-                    yield self._piece(scopes, panes, columns, here)
-                    here, held = {}, 0
-                cell = (at[first:last] - start).astype(np.int32)
-                here[name] = SketchCells(cell, bucket[first:last], count[first:last])
-                held += last - first
-        yield self._piece(scopes, panes, columns, here)
+        sketches: Sketches = {}
+        sizes = np.full(left.size, width)
+        for name in self._entries:
+            cell, bucket, count = last[name].sketch
+            order = np.argsort(cell, kind="stable")
+            sketches[name] = cell[order], bucket[order], count[order]
+            sizes += 16 * np.bincount(cell, minlength=left.size)
+        bounds = np.flatnonzero(np.diff(np.cumsum(sizes) // limit, prepend=-1))
+        for start, end in pairwise([*bounds.tolist(), left.size]):
+            scopes, panes = _places(left[start:end], self.cube.pane_ms)
+            columns = {
+                (name, column): values[start:end]
+                for name, held in last.items()
+                for column, values in held.columns.items()
+            }
+            piece = self._piece(scopes, panes, columns)
+            for whole in _split(piece, start, sketches, _UNCUT):
+                yield replace(whole, carried=self.cube.carry)
 
     def _piece(
-        self,
-        scopes: NDArray[np.int64],
-        panes: Numbers,
-        columns: dict[tuple[str, str], NDArray[Any]],
-        sketches: dict[str, SketchCells],
+        self, scopes: NDArray[np.int64], panes: Numbers, columns: dict[tuple[str, str], NDArray[Any]]
     ) -> CubeCells:
         used, scope = np.unique(scopes, return_inverse=True)
-        return CubeCells(
-            self.cube.id, self.scopes.codes[used], scope.astype(np.int32), panes, columns, sketches
-        )
+        return CubeCells(self.cube.id, self.scopes.codes[used], scope.astype(np.int32), panes, columns)
 
 
 def floor_behind(cube: Cube, watermark: int | Numbers) -> int | Numbers:
     """The ``floor`` that ``watermark`` leads to: panes that start before it have left."""
     step = cube.pane_ms * max(1, cube.horizon_ms // cube.pane_ms // 16)
     return (watermark - cube.horizon_ms) // step * step
+
+
+def _split(piece: CubeCells, start: int, sketches: Sketches, most: int) -> Iterator[CubeCells]:
+    """``piece``, whose first cell is number ``start`` of all those told, with its entries: at most ``most`` each."""
+    here: dict[str, SketchCells] = {}
+    held = 0
+    for name, (at, bucket, count) in sketches.items():
+        low, high = np.searchsorted(at, [start, start + piece.pane.size])
+        for first in range(int(low), int(high), most):
+            last = min(first + most, int(high))
+            if held + last - first > most:
+                yield replace(piece, sketches=here)
+                here, held = {}, 0
+            cell = (at[first:last] - start).astype(np.int32)
+            here[name] = SketchCells(cell, bucket[first:last], count[first:last])
+            held += last - first
+    yield replace(piece, sketches=here)
 
 
 _NO_HASHES = np.empty(0, np.uint64)

@@ -155,21 +155,49 @@ class CubeTable:
         self._queue = _Queue()
         self._deltas: list[Delta] = []
         self._floor = BASE
+        self._carried = np.empty(0, np.int64)  # 1 where a told cell has gone to BASE
 
     def take(self, source: int, cells: CubeCells, strings: Sequence[str]) -> None:
         """Queue the cells of a partial of ``source``."""
-        if not self.cube.carry and (gone := (cells.pane < self._floor) & (cells.pane != BASE)).any():
+        gone = (cells.pane < self._floor) & (cells.pane != BASE)
+        if gone.any() and (cells.carried or not self.cube.carry):
             cells = _without(cells, gone)
-        queue = self._queue
-        # What a cell held must be known before it is carried away.
-        if queue.items and (cells.carried or list(queue.items[-1].cells.columns) != list(cells.columns)):
-            self._lay()
+        if not cells.pane.size:
+            return
         numbers = self.scopes.numbers(cells.scopes, strings)
-        scope = numbers[cells.scope] if numbers.size else np.empty(0, np.int64)
-        self._queue.items.append(_Queued(source, scope, cells))
-        self._queue.cells += scope.size
+        scope = numbers[cells.scope]
+        if cells.carried:
+            self._carry(source, scope, cells)
+        else:
+            self._enqueue(_Queued(source, scope, cells))
+
+    def _enqueue(self, item: _Queued) -> None:
+        queue = self._queue
+        if queue.items and list(queue.items[-1].cells.columns) != list(item.cells.columns):
+            self._lay()
+        self._queue.items.append(item)
+        self._queue.cells += item.scope.size
         if self._queue.cells > _FLUSH_CELLS:
             self._lay()
+
+    def _carry(self, source: int, scope: Numbers, cells: CubeCells) -> None:
+        """Note what cells held last, then that they hold nothing any more; once in a cell's life."""
+        self._lay()
+        told = self._rows(scope, cells.pane.astype(np.int64), np.full(scope.size, source))[1]
+        self._carried = grown(self._carried, self._told.size)
+        again = self._carried[told] != 0
+        self._carried[told] = 1
+        if again.all():
+            return
+        cells = replace(_without(cells, again), carried=False)
+        self._enqueue(_Queued(source, scope[~again], cells))
+        self._lay()
+        columns = {
+            (measure, name): np.full_like(column, _neutral(name))
+            for (measure, name), column in cells.columns.items()
+        }
+        nothing = replace(cells, columns=columns, sketches={}, carried=True)
+        self._enqueue(_Queued(source, scope[~again], nothing))
 
     def deltas(self) -> list[Delta]:
         """What has changed since this was last asked."""
@@ -228,6 +256,7 @@ class CubeTable:
             "scope": self.scope[:rows].copy(),
             "pane": self.pane[:rows].copy(),
             "sources": self._told_cells.keys().copy(),
+            "carried": grown(self._carried, self._told.size)[: self._told.size].copy(),
         }
         return meta, arrays
 
@@ -239,6 +268,7 @@ class CubeTable:
         ids, _ = self._panes.upsert(self.pane.view(np.uint64))
         self._cells = Index(pair(self.scope, ids, _PANE_BITS))
         self._told_cells = Index(arrays["sources"])
+        self._carried = arrays["carried"].copy()
         names = {
             name.removeprefix("told/"): array for name, array in arrays.items() if name.startswith("told/")
         }
@@ -356,6 +386,7 @@ class CubeTable:
         keys = self._told_cells.keys()
         to = moved[(keys >> np.uint64(_SOURCE_BITS)).view(np.int64)]
         source = keys & np.uint64((1 << _SOURCE_BITS) - 1)
+        self._carried = grown(self._carried, self._told.size)[: self._told.size][to >= 0]
         self._told.keep(to >= 0)
         self._told_cells = Index(pair(to[to >= 0], source[to >= 0], _SOURCE_BITS))
 
@@ -366,6 +397,10 @@ class CubeTable:
         rows = (self._told_cells.keys() >> np.uint64(_SOURCE_BITS)).view(np.int64)
         for measure in self.merged.aggs:
             self.merged.combine(measure, rows, self._told.pick(measure, np.arange(rows.size)))
+
+
+def _neutral(column: str) -> int:
+    return next(one.neutral for columns in COLUMNS.values() for one in columns if one.name == column)
 
 
 def _last_of_each(keys: NDArray[np.uint64]) -> Numbers:

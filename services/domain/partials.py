@@ -42,8 +42,8 @@ class CubeCells:
     ``scopes``, shape (scopes, dimensions), holds codes into ``Partial.strings``; per cell ``scope`` is a row of it
     and ``pane`` the pane's start (epoch ms), or ``program.BASE``. ``columns`` maps (measure id, column name) to one
     value per cell; ``n`` (samples) is always there, the others follow from the measure's agg (``aggregates.py``).
-    ``carried``: what these cells held is now in BASE's (of the same partial); here they hold nothing. ``sketches``
-    by measure id, where the agg has one.
+    ``sketches`` by measure id, where the agg has one. ``carried``: the cells are no more, what they held last (told
+    here) is now in BASE's; that happens once in a cell's life, though it may be told again.
     """
 
     cube: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from services.domain.frames import Frame
 from services.domain.lateness import dependents, late, may_be_late
 from services.domain.partials import ENDLESS
 from services.domain.program import EventFeed, Feed, Measure, Program
-from services.domain.rows import Columns, Mask, Numbers, Rows, Strings
+from services.domain.rows import Columns, Mask, Numbers, Strings
 from services.domain.scopes import Scopes
 from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
 from services.domain.told import Told
@@ -94,7 +95,7 @@ class RunState:
             }
             if any(fresh.values()):
                 for feed, facts in self.cases[process].standing():
-                    self._read(fresh.get(feed, ()), facts)
+                    self._read(fresh.get(feed, ()), Told(facts))
 
     def pass_time(self, time: int) -> None:
         """Engine time has come to ``time``: due times go by, sources fall idle, old panes leave."""
@@ -125,13 +126,14 @@ class RunState:
         events: dict[str, list[CaseEvents]] = {}
         for (type_, process, primary), rows in batch.rows(None if keep.all() else keep):
             if primary:
-                self._late(type_, rows, batch, levels, frames)
-                self._read(self._readers.get(EventFeed(type_), ()), rows)
+                told = Told(rows, partial(rows.of_frames, levels), int(levels.max()))
+                self._late(type_, rows, levels, batch, frames)
+                self._read(self._readers.get(EventFeed(type_), ()), told)
             if process in self.cases:
-                told = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
-                events.setdefault(process, []).append(told)
-        for process, copies in events.items():
-            self._tell(self.cases[process].update(copies))
+                copies = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
+                events.setdefault(process, []).append(copies)
+        for process, batches in events.items():
+            self._tell(self.cases[process].update(batches))
         self._leave()
 
     def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -208,10 +210,9 @@ class RunState:
 
     def _tell(self, facts: Iterable[tuple[Feed, Columns]]) -> None:
         for feed, rows in facts:
-            self._read(self._readers.get(feed, ()), rows)
+            self._read(self._readers.get(feed, ()), Told(rows))
 
-    def _read(self, readers: Iterable[tuple[CellTable, Sequence[Measure]]], rows: Rows) -> None:
-        told = Told(rows)
+    def _read(self, readers: Iterable[tuple[CellTable, Sequence[Measure]]], told: Told) -> None:
         for table, measures in readers:
             table.fold(told, measures)
         self._count("filter_errors", told.errors)
@@ -267,12 +268,11 @@ class RunState:
             self.watermark.hear(self.time, heard)
         return levels
 
-    def _late(self, type_: str, rows: BlockRows, batch: Batch, levels: Numbers, frames: Frames) -> None:
+    def _late(self, type_: str, rows: BlockRows, levels: Numbers, batch: Batch, frames: Frames) -> None:
         cubes, time = self._dependents.get(type_, ()), rows.number("time")
         if not may_be_late(cubes, time, int(levels.max())):
             return
-        level = np.repeat(levels[[part.frame for part in rows.parts]], [part.n for part in rows.parts])
-        is_late, too_late = late(cubes, time, level)
+        is_late, too_late = late(cubes, time, rows.of_frames(levels))
         self._count("late", int(np.count_nonzero(is_late)))
         if too_late.any():
             self._count("late_dropped", int(np.count_nonzero(too_late)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,15 +12,21 @@ from services.domain.catalogue import Agg
 from services.domain.program import Filter, Measure
 from services.domain.rows import NULL, Mask, Numbers, Rows
 from services.domain.scopes import Scopes
+from services.domain.watermark import START
 
 _BY_HASH = frozenset({Agg.COUNT, Agg.DISTINCT})
 
 
 @dataclass(slots=True)
 class Told:
-    """Rows of one feed. ``errors`` counts the rows on which a filter raised."""
+    """Rows of one feed. ``errors`` counts the rows on which a filter raised.
+
+    ``levels``: the watermark before each row's frame, and ``top`` the highest of them; None where rows are of no frame.
+    """
 
     rows: Rows
+    levels: Callable[[], Numbers] | None = None
+    top: int = START
     errors: int = 0
     _masks: dict[str, Mask | None] = field(default_factory=dict)
     _panes: dict[int, Numbers] = field(default_factory=dict)

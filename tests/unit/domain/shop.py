@@ -15,7 +15,7 @@ from services.domain.facts import DeadLetter
 from services.domain.frames import FrameBuilder, Head, Kind, Row, mark
 from services.domain.identity import event_identity
 from services.domain.observe import Observer
-from services.domain.program import BASE, Cube, EventFeed, Feed, Measure, Program
+from services.domain.program import Cube, EventFeed, Feed, Measure, Program
 from services.domain.rows import Mask, Rows
 from services.domain.state import Emission
 
@@ -137,7 +137,11 @@ class Reader:
             elif emission.topic == "judging":
                 assert isinstance(emission.value, bytes)
                 assert len(emission.value) < 512 << 10
-                self.last[emission.partition] = partial = partials.decode(emission.value)
+                partial = partials.decode(emission.value)
+                known = self.last.get(emission.partition)
+                if known is not None and partial.offset < known.offset:
+                    continue  # older than what was said
+                self.last[emission.partition] = partial
                 for cube in partial.cubes:
                     self._take(partial, cube)
         return self
@@ -151,8 +155,10 @@ class Reader:
         for at, key in enumerate(keys):
             cell = self.cells.setdefault(key, {})
             cell |= {f"{m}|{column}": int(values[at]) for (m, column), values in cube.columns.items()}
-            if key[2] != BASE and not any(value for name, value in cell.items() if name.endswith("|n")):
+            if cube.carried:
                 del self.cells[key]
+        if cube.carried:
+            return
         for name, sketch in cube.sketches.items():
             for cell_, bucket, count in zip(
                 sketch.cell.tolist(), sketch.bucket.tolist(), sketch.count.tolist(), strict=True

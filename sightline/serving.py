@@ -25,8 +25,7 @@ GRACE_S = 1.5
 
 def serve(folder: Path, parts: Collection[str], *, host: str | None, port: int | None) -> None:
     """Run ``parts`` in this process until Ctrl-C or SIGTERM."""
-    settings = with_address(read_settings(), host, None)
-    settings = with_address(settings, None, _port_of(parts, settings, port))
+    settings = with_address(read_settings(), host, port)
     if set(parts) != ALL and settings.broker.url.startswith("embedded:"):
         raise InvalidInput(
             "parts in processes of their own need a log that processes can share",
@@ -34,7 +33,8 @@ def serve(folder: Path, parts: Collection[str], *, host: str | None, port: int |
             value=settings.broker.url,
             remedy="set SIGHTLINE_BROKER__URL=kafka://HOST:PORT, or use `sightline up` for all in one process",
         )
-    asyncio.run(until_terminated(_serve(settings, folder, parts)))
+    with listen(settings, parts, port) as listener:
+        asyncio.run(until_terminated(_serve(settings, folder, parts, listener)))
 
 
 async def until_terminated(work: Coroutine[None, None, None]) -> None:
@@ -61,7 +61,7 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
     return settings.model_copy(update={"api": settings.api.model_copy(update=given)})
 
 
-async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> None:
+async def _serve(settings: Settings, folder: Path, parts: Collection[str], listener: socket.socket) -> None:
     from sightline.cli.output import console
 
     catalogue = None
@@ -71,7 +71,7 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str]) -> No
 
         catalogue = load_catalogue(folder, CelEvaluator())
     node = Node(settings, parts, catalogue)
-    async with running(node) as url:
+    async with running(node, listener=listener) as url:
         console.print(f"[bold]Sightline[/] runs {', '.join(sorted(parts))}")
         console.print(f"  log       {settings.broker.url}")
         console.print(f"  database  {shown(settings.database.url)}")
@@ -96,14 +96,17 @@ def shown(url: str) -> str:
 
 @contextlib.asynccontextmanager
 async def running(
-    node: Node, first: Callable[[], Awaitable[None]] | None = None
+    node: Node,
+    first: Callable[[], Awaitable[None]] | None = None,
+    *,
+    listener: socket.socket | None = None,
 ) -> AsyncIterator[str | None]:
     """A started node that serves HTTP; yields its URL. Stops at the end, or when interrupted.
 
     With the api, it serves once all is there; a processor or recorder alone tells how it is doing from the start.
-    ``first``: see ``Node.start``.
+    ``first``: see ``Node.start``. ``listener`` is closed too; unless given, it is where the settings say.
     """
-    listener = _listener(node)
+    listener = listener or listen(node.settings, node.parts)
     stop = asyncio.Event()
     serving: asyncio.Task[None] | None = None
     try:
@@ -141,24 +144,19 @@ async def _vitals_app(node: Node) -> FastAPI:
     return create_vitals_app(vitals(node), keyring, (host,))
 
 
-def _listener(node: Node) -> socket.socket:
-    """Bound before anything slow starts, so that a port in use is told at once."""
+def listen(settings: Settings, parts: Collection[str], given: int | None = None) -> socket.socket:
+    """Bound before anything slow starts, so that a port in use is told at once.
+
+    The port is the one ``given``, or the api's; that of another part alone is its usual one, or a free one where that
+    is taken: several processors may share a machine.
+    """
     from api.server import bind
 
-    return bind(node.settings.api.host, node.settings.api.port)
-
-
-def _port_of(parts: Collection[str], settings: Settings, given: int | None) -> int:
-    """The api's unless it is not here; another part's usual port, or a free one where that is taken."""
-    if given is not None:
-        return given
-    if API in parts:
-        return settings.api.port
-    from api.server import bind
-
+    host = settings.api.host
+    if given is not None or API in parts:
+        return bind(host, settings.api.port if given is None else given)
     usual = next(port for part, port in PORTS.items() if part in parts)
     try:
-        bind(settings.api.host, usual).close()
+        return bind(host, usual)
     except Conflict:
-        return 0
-    return usual
+        return bind(host, 0)

@@ -65,7 +65,7 @@ def _figure(order: dict[str, Any], load: Load, records: Made, only: tuple[str, .
         events / found["wall"],
         "events/s",
         AIMS[only],
-        conditions(load, found, events),
+        conditions(load, records, found, events),
     )
 
 
@@ -77,7 +77,7 @@ def measure(order: dict[str, Any], *before: str) -> dict[str, Any]:
     return found
 
 
-def conditions(load: Load, found: dict[str, Any], events: int) -> dict[str, Any]:
+def conditions(load: Load, records: Made, found: dict[str, Any], events: int) -> dict[str, Any]:
     """What stands beside the figure."""
     return {
         "events": f"{events:,}",
@@ -90,7 +90,7 @@ def conditions(load: Load, found: dict[str, Any], events: int) -> dict[str, Any]
         "open cases": f"{found['open']:,}",
         "cases held": f"{found['cases']:,}",
         "partitions": load.partitions,
-        "events per frame": f"~{load.together // load.partitions:,}",
+        "events per frame": round(sum(count for *_, count in records.records) / len(records.records)),
         "flush": "50 ms",
         "snapshots": f"each {SNAPSHOT_MS // 1000} s, {found['snapshots']} partitions had one",
         "engine time": f"{HASTE:,} times life",

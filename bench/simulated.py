@@ -26,11 +26,11 @@ from services.simulation.simulator import Simulator, rfc3339
 
 ROOT = Path(__file__).parent.parent
 SITES, CARRIERS, CHANNELS = 130, 10, 4
-ORDERS_PER_HOUR = 14_000
+ORDERS_PER_HOUR = 24_000
 START = 1_700_000_000_000
 HASTE = 3_600
 """How many times faster than life the company lives."""
-_FORM = 1  # raise it when events, frames or the simulation become others
+_FORM = 2  # raise it when events, frames or the simulation become others
 
 
 @dataclass(frozen=True, slots=True)

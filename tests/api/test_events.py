@@ -74,6 +74,15 @@ async def test_the_good_ones_are_kept_and_the_bad_ones_named(world: World) -> No
     assert await frames(world) == 2
 
 
+async def test_zipped_parts_put_together_are_all_taken(world: World) -> None:
+    """A gzip body may have several members; none is dropped in silence."""
+    body = b"".join(gzip.compress(json.dumps(event(n)).encode() + b"\n") for n in range(3))
+    headers = {"content-type": "application/x-ndjson", "content-encoding": "gzip"}
+    response = await world.client.post(URL, content=body, headers=headers)
+    assert response.json() == {"accepted": 3, "rejected": []}
+    assert await frames(world) == 3
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "status", "code"),
     [
@@ -93,8 +102,36 @@ async def test_the_good_ones_are_kept_and_the_bad_ones_named(world: World) -> No
             413,
             "too-large",
         ),
+        (
+            {"content-type": "application/json", "content-encoding": "gzip"},
+            gzip.compress(b"[" * 60_000, mtime=0) * 2,
+            413,
+            "too-large",
+        ),
+        (
+            {"content-type": "application/json", "content-encoding": "gzip"},
+            gzip.compress(b"[]", mtime=0) + b"more",
+            400,
+            "invalid-input",
+        ),
+        (
+            {"content-type": "application/json", "content-encoding": "gzip"},
+            gzip.compress(b"", mtime=0) * 101,
+            400,
+            "invalid-input",
+        ),
     ],
-    ids=["csv", "brotli", "no gzip", "cut gzip", "large", "large unzipped"],
+    ids=[
+        "csv",
+        "brotli",
+        "no gzip",
+        "cut gzip",
+        "large",
+        "large unzipped",
+        "large in parts",
+        "more than gzip",
+        "many parts",
+    ],
 )
 async def test_what_cannot_be_used_is_a_problem(
     world: World, headers: dict[str, str], body: bytes, status: int, code: str

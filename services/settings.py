@@ -56,7 +56,7 @@ class Intake(BaseModel):
     tick_ms: int = Field(1000, description="how often each partition is told the time")
     sources: dict[str, str] = Field(
         default_factory=dict,
-        description="source topics to read: topic name to the CloudEvents source it stands for",
+        description='source topics to read, as JSON: `{"TOPIC": "SOURCE"}`, the CloudEvents source it stands for',
     )
 
 

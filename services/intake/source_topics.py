@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from services.errors import Unavailable
+from services.errors import NotFound, SightlineError
 from services.intake.framing import LIVE, Intake, Origin
 from services.ports import Consumer, Log, Record
 
@@ -48,7 +48,9 @@ class SourceTopics:
         self.records = 0
 
     async def start(self) -> None:
-        """Read until ``stop``; nothing where no topic is named."""
+        """Read until ``stop``; nothing where no topic is named. Raises ``NotFound`` for one that does not exist."""
+        for topic in self._sources:
+            await self._must_exist(topic)
         if self._sources:
             self._task = asyncio.create_task(self._run(), name="source topics")
 
@@ -59,6 +61,17 @@ class SourceTopics:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+
+    async def _must_exist(self, topic: str) -> None:
+        try:
+            await self._log.ends(topic)
+        except NotFound:
+            raise NotFound(
+                f"there is no source topic {topic!r} on the log",
+                field="SIGHTLINE_INTAKE__SOURCES",
+                value=topic,
+                remedy="create it, or correct its name",
+            ) from None
 
     async def step(self, consumer: Consumer) -> int:
         """One batch: read, accept, commit; returns how many records it had."""
@@ -80,14 +93,14 @@ class SourceTopics:
         await self._intake.accept(self._tenant, LIVE, [record.value or b"" for record in known], origin)
 
     async def _run(self) -> None:
-        """A log that is away ends the membership: what was read and not acknowledged comes again with the next."""
+        """What the log refuses ends the membership: what was read and not acknowledged comes again with the next."""
         while True:
             consumer = self._log.consumer(self._group, list(self._sources))
             try:
                 await consumer.start()
                 while True:
                     await self.step(consumer)
-            except Unavailable as error:
+            except SightlineError as error:
                 _log.warning("source topics wait for the log", error=error.message)
             finally:
                 await consumer.stop()

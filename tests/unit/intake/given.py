@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Process, Step
-from services.errors import Unavailable
+from services.errors import NotFound, Unavailable
 from services.intake.framing import Intake
 from services.ports import Append, Consumer, Record, TopicSpec
 from services.settings import Intake as IntakeSettings
@@ -81,6 +81,7 @@ class ListLog:
         self.records: list[Append] = []
         self.down = False
         self.refused = 0
+        self.unknown: set[str] = set()
         self.to_come: list[Record] = []
         self.committed = 0
 
@@ -102,7 +103,9 @@ class ListLog:
         return list(range(len(records)))
 
     async def ends(self, topic: str) -> dict[int, tuple[int, int]]:
-        raise NotImplementedError(topic)
+        if topic in self.unknown:
+            raise NotFound("there is no such topic")
+        return {0: (0, len(self.to_come))}
 
     async def lags(self, group: str, topic: str) -> dict[int, int]:
         raise NotImplementedError(group, topic)

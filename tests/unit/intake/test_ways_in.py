@@ -6,7 +6,7 @@ import pytest
 
 from services.domain.facts import DeadLetter
 from services.domain.frames import decode
-from services.errors import Unavailable
+from services.errors import NotFound, Unavailable
 from services.intake.http import HttpIntake
 from services.intake.source_topics import SourceTopics
 from services.ports import Record
@@ -66,6 +66,16 @@ async def test_reading_survives_a_log_that_was_away() -> None:
         await asyncio.sleep(0.001)
     await topics.stop()
     assert sources(log) == [("shop", 1)]
+
+
+async def test_a_misspelt_topic_is_told_at_the_start() -> None:
+    """By name, with what to do, instead of waiting for ever."""
+    log = ListLog()
+    log.unknown = {"wms-raw"}
+    with pytest.raises(NotFound, match="wms-raw") as raised:
+        await topics_of(log).start()
+    assert raised.value.field == "SIGHTLINE_INTAKE__SOURCES"
+    assert raised.value.remedy
 
 
 async def test_without_topics_nothing_runs() -> None:

@@ -54,10 +54,10 @@ async def list_cases(
 )
 async def get_case(deps: Deps, grant: Reader, process: str, case_id: str, *, run: Run = LIVE) -> Response:
     """One case as its events in the log tell it, in order of event time; it need not be a notable one."""
-    life = await deps.timelines.of(grant.tenant, run, process, case_id)
+    told = deps.live.get(grant.tenant, run).time
+    life = await deps.timelines.of(grant.tenant, run, process, case_id, told)
     case = None
     if life.fact is not None:
-        told = deps.live.get(grant.tenant, run).time
         case = case_shape(StoredCase(process, life.fact, next_due(life.fact), told))
     events: list[Any] = [msgspec.Raw(event) for event in life.events]  # JSON already: passed on as it is
     return answer(TimelineShape(run, case, events, life.truncated))

@@ -100,7 +100,7 @@ class Timeline(Protocol):
 class Timelines(Protocol):
     """The use case behind one case."""
 
-    async def of(self, tenant: str, run: str, process: str, case: str) -> Timeline:
+    async def of(self, tenant: str, run: str, process: str, case: str, now: int) -> Timeline:
         """Its life; ``NotFound`` where the log holds nothing of it."""
         ...
 

@@ -57,8 +57,10 @@ class Timelines:
         self._programs = programs
         self._max_records = max_records
 
-    async def of(self, tenant: str, run: str, process: str, case: str) -> Timeline:
-        """The case's timeline; ``NotFound`` where the process is unknown or the log holds no event of the case."""
+    async def of(self, tenant: str, run: str, process: str, case: str, now: int) -> Timeline:
+        """The case's timeline, and how it stands at ``now``, the run's engine time in epoch ms; ``NotFound`` where the
+        process is unknown or the log holds no event of the case.
+        """
         program = await self._programs(tenant, run)
         if process not in program.catalogue.processes:
             known = ", ".join(sorted(program.catalogue.processes))
@@ -69,7 +71,7 @@ class Timelines:
                 remedy=f"there are: {known}",
             )
         frames, truncated = await self._search(tenant, run, process, case)
-        timeline = _timeline(frames, program, process, case, truncated=truncated)
+        timeline = _timeline(frames, program, process, case, now, truncated=truncated)
         if not timeline.events:
             searched = " among the newest records" if truncated else ""
             raise NotFound(
@@ -112,7 +114,7 @@ def _holding(records: Sequence[Record], needle: bytes) -> Iterator[Frame]:
 
 
 def _timeline(
-    frames: Sequence[Frame], program: Program, process: str, case: str, *, truncated: bool
+    frames: Sequence[Frame], program: Program, process: str, case: str, now: int, *, truncated: bool
 ) -> Timeline:
     key = hash64(case.encode())
     strings = Strings()
@@ -129,6 +131,7 @@ def _timeline(
     table.update(
         [CaseEvents(type_, rows.hash("key"), rows, rows.texts) for (type_, _, _), rows in batch.rows(keep)]
     )
+    table.now = now
     row = table.find(key)
     fact = case_fact(table, row) if row >= 0 else None
     return Timeline([event for _, _, event in sorted(events.values())], fact, truncated)

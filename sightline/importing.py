@@ -52,6 +52,7 @@ def run_import(
 ) -> None:
     """Import, then tell what was found."""
     begun = time.monotonic()
+    _there(mapping_path, *paths)
     found = load_catalogue(catalogue or _catalogue_beside(mapping_path), CelEvaluator())
     mapping = load_mapping(mapping_path, found)
     end = None if as_of is None else _instant(as_of, mapping.spec.timezone)
@@ -62,6 +63,15 @@ def run_import(
         print_json(report.to_dict())
     else:
         _print(report, time.monotonic() - begun)
+
+
+def _there(*paths: Path) -> None:
+    """Before anything else is told of: a catalogue is looked for beside the mapping."""
+    for path in paths:
+        if not path.exists():
+            raise InvalidInput(
+                f"there is no {path}", field="path", value=str(path), remedy="check its spelling"
+            )
 
 
 @dataclass(frozen=True, slots=True)

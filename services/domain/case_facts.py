@@ -107,8 +107,10 @@ def notable(table: CaseTable, *, tenant: str, run: str, attempt: int, partition:
 
 
 def case_fact(table: CaseTable, row: int) -> CaseFact:
-    """All that is known of one case."""
-    return case_facts(table, [row], {})[0]
+    """All that is known of one case at the table's time."""
+    found = standing(table)
+    stuck = found.stuck(table.now, table.process.stuck_ms)
+    return case_facts(table, [row], {"overdue": found.overdue != NEVER, "stuck": stuck})[0]
 
 
 def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask]) -> list[CaseFact]:

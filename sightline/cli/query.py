@@ -18,6 +18,7 @@ Url = Annotated[
 ]
 Run = Annotated[str, typer.Option(help="live, or an import's name.")]
 DEFAULT_URL = "http://127.0.0.1:8321"
+AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 GLYPHS = {
     "on_plan": "[dim]●[/] on plan",
     "watch": "[yellow]▲[/] watch",
@@ -55,19 +56,35 @@ def kpis(url: Url = DEFAULT_URL, run: Run = "live", as_json: Json = False) -> No
     if as_json:
         print_json(data)
         return
-    table = Table("KPI", "value", "target", "status", "owner", box=None, header_style="dim")
+    table = Table("KPI", "value", "target", "status", "age", box=None, header_style="dim")
+    table.add_column("owner", overflow="fold")
     for kpi in data["kpis"]:
         definition, target = kpi["definition"], kpi["definition"]["target"]
         total: dict[str, Any] = next((value for value in kpi["values"] if not value["scope"]), {})
         value = total.get("value")
         table.add_row(
             definition["title"],
-            f"{value:,.2f} {definition['unit']}" if value is not None else "-",
+            f"{_number(value)} {definition['unit']}" if value is not None else "-",
             f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
             GLYPHS[total.get("status", "unknown")] if target else "[dim]- no target[/]",
+            _age(total.get("age_ms")),
             definition["owner"],
         )
     console.print(table)
+
+
+def _number(value: float) -> str:
+    """With two digits after the point, a whole number without."""
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"
+
+
+def _age(ms: int | None) -> str:
+    """How long ago, in the largest unit that fits; an import's values have no age."""
+    if ms is None:
+        return "-"
+    seconds = max(0, ms) // 1000
+    size, unit = next((pair for pair in AGES if seconds >= pair[0]), (1, "s"))
+    return f"{seconds // size} {unit}"
 
 
 def cases(

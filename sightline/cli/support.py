@@ -35,7 +35,7 @@ def doctor(
 
 def config(as_json: Json = False) -> None:
     """Show every setting: its environment variable, its value and what it means."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from services.settings import describe, read_settings
 
@@ -43,7 +43,12 @@ def config(as_json: Json = False) -> None:
     if as_json:
         print_json([entry._asdict() for entry in entries])
         return
-    table = Table("variable", "value", "meaning", box=None, header_style="dim")
+    table = Table(
+        Column("variable", no_wrap=True, min_width=max(len(entry.variable) for entry in entries)), box=None
+    )
+    table.header_style = "dim"
+    for header in ("value", "meaning"):
+        table.add_column(header, overflow="fold")
     for entry in entries:
         value = escape(str(entry.value))
         table.add_row(

@@ -94,7 +94,7 @@ class Life:
 class TwoEvents:
     """The same life for every case."""
 
-    async def of(self, tenant: str, run: str, process: str, case: str) -> Life:
+    async def of(self, tenant: str, run: str, process: str, case: str, now: int) -> Life:
         steps = {"placed": 1, "shipped": 9}
         fact = CaseFact(
             case, "shipped", 1, None, 9, {}, steps, {"promised": (20, None), "pick": (5, 4)}, ["open"]

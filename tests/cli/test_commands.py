@@ -106,6 +106,22 @@ def test_config_shows_every_setting_with_its_value(tmp_path: Path) -> None:
     assert values["SIGHTLINE_API__PORT"] in {8321, "8321"}
 
 
+def test_config_names_every_variable_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    """A name that is cut off is none."""
+    entries = json.loads(sightline("config", "--json", cwd=tmp_path).out)
+    shown = sightline("config", cwd=tmp_path, COLUMNS="80").out
+    assert [entry["variable"] for entry in entries if entry["variable"] not in shown] == []
+
+
+def test_an_import_of_what_is_not_there_says_so(tmp_path: Path) -> None:
+    """A misspelt mapping or folder is told, not what else lies where a catalogue would be looked for."""
+    (tmp_path / "other.yaml").write_text("kind: Nothing")
+    answer = sightline("import", "mappnig.yaml", "data", cwd=tmp_path)
+    assert (answer.code, answer.err.splitlines()[0]) == (2, "error: there is no mappnig.yaml")
+    answer = sightline("import", "other.yaml", "data", cwd=tmp_path)
+    assert (answer.code, answer.err.splitlines()[0]) == (2, "error: there is no data")
+
+
 def test_keys_are_shown_once_and_revoked(tmp_path: Path) -> None:
     """The text of a key is printed when it is made and never again."""
     made = json.loads(sightline("keys", "create", "grafana", "--scope", "read", "--json", cwd=tmp_path).out)
@@ -171,7 +187,9 @@ def test_up_serves_a_catalogue_until_interrupted(tmp_path: Path) -> None:
         assert in_use.code == 2
         assert f"port {port} is in use" in in_use.err
         listed = sightline("kpis", "--url", url, cwd=tmp_path)
-        assert "49.9" in listed.out
+        assert "49.90 EUR" in listed.out
+        assert "1 orders" in listed.out
+        assert "age" in listed.out.splitlines()[0]
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors

@@ -18,6 +18,7 @@ from services.timelines import Timelines
 from services.topics import Topics
 
 TOPICS = Topics("test", 2)
+NOW = 40
 FIELDS = {
     "site": Field("site", FieldType.STRING),
     "due": Field("due", FieldType.TIMESTAMP),
@@ -30,6 +31,7 @@ ORDER = Process(
     ("shipped",),
     {"site": ("placed", "site")},
     (Due("promised", "placed", "shipped", field="due"),),
+    stuck_ms=100,
 )
 TYPES = {name: EventType(name, "", FIELDS, {"order": "subject"}) for name in ("placed", "shipped", "noted")}
 PROGRAM = Program(Catalogue(TYPES, {"order": ORDER}, {}), (), {}, {})
@@ -81,7 +83,7 @@ async def test_a_timeline_is_the_events_of_one_case_by_event_time(log: EmbeddedL
             frame([row("noted", "o-1", 20, "b")]),
         ]
     )
-    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1")
+    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1", NOW)
     assert ids(timeline.events) == ["a", "b", "c"]
     assert not timeline.truncated
     assert timeline.fact is not None
@@ -91,11 +93,28 @@ async def test_a_timeline_is_the_events_of_one_case_by_event_time(log: EmbeddedL
     assert timeline.fact.flags == ["closed"]
 
 
+@pytest.mark.parametrize(
+    ("now", "flags"),
+    [
+        (24, ["open"]),
+        (25, ["open", "overdue"]),
+        (109, ["open", "overdue"]),
+        (110, ["open", "overdue", "stuck"]),
+    ],
+)
+async def test_a_case_stands_as_time_has_passed(log: EmbeddedLog, now: int, flags: list[str]) -> None:
+    """Overdue from its due time on and stuck after a while, though no event says so."""
+    await log.append([frame([row("placed", "o-1", 10, "a", "W1", 25)])])
+    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1", now)
+    assert timeline.fact is not None
+    assert timeline.fact.flags == flags
+
+
 async def test_an_event_that_came_twice_is_shown_once(log: EmbeddedLog) -> None:
     """Whether in one frame or in two."""
     twice = row("placed", "o-1", 10, "a")
     await log.append([frame([twice, twice]), frame([twice])])
-    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1")
+    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1", NOW)
     assert ids(timeline.events) == ["a"]
 
 
@@ -112,22 +131,24 @@ async def test_only_the_latest_attempt_of_the_run_counts(log: EmbeddedLog) -> No
         ]
     )
     timelines = Timelines(log, TOPICS, programs)
-    assert ids((await timelines.of("default", "import", "order", "o-1")).events) == ["new"]
+    assert ids((await timelines.of("default", "import", "order", "o-1", NOW)).events) == ["new"]
     with pytest.raises(NotFound):
-        await timelines.of("default", "import", "order", "o-2")
+        await timelines.of("default", "import", "order", "o-2", NOW)
 
 
 async def test_a_case_of_which_nothing_counts_as_a_step_has_events_alone(log: EmbeddedLog) -> None:
     """The timeline shows them all the same."""
     await log.append([frame([row("noted", "o-1", 10, "a")])])
-    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1")
+    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1", NOW)
     assert (ids(timeline.events), timeline.fact) == (["a"], None)
 
 
 async def test_a_long_log_is_searched_from_its_end_and_says_so(log: EmbeddedLog) -> None:
     """At most so many records back."""
     await log.append([frame([row("placed", "o-1", at, str(at))]) for at in range(5)])
-    timeline = await Timelines(log, TOPICS, programs, max_records=2).of("default", "live", "order", "o-1")
+    timeline = await Timelines(log, TOPICS, programs, max_records=2).of(
+        "default", "live", "order", "o-1", NOW
+    )
     assert (ids(timeline.events), timeline.truncated) == (["3", "4"], True)
 
 
@@ -135,10 +156,10 @@ async def test_what_cannot_be_found_is_said_with_a_remedy(log: EmbeddedLog) -> N
     """An unknown process names those that there are; an unknown case says where was looked."""
     timelines = Timelines(log, TOPICS, programs)
     with pytest.raises(NotFound, match="no process 'ordre'") as unknown:
-        await timelines.of("default", "live", "ordre", "o-1")
+        await timelines.of("default", "live", "ordre", "o-1", NOW)
     assert unknown.value.remedy == "there are: order"
     with pytest.raises(NotFound, match="no event of order 'o-9' in run 'live'"):
-        await timelines.of("default", "live", "order", "o-9")
+        await timelines.of("default", "live", "order", "o-9", NOW)
 
 
 async def test_what_is_no_frame_is_passed_over(log: EmbeddedLog) -> None:
@@ -146,5 +167,5 @@ async def test_what_is_no_frame_is_passed_over(log: EmbeddedLog) -> None:
     event = frame([row("placed", "o-1", 10, "a")])
     foreign = Append(event.topic, event.partition, None, b"foreign " + (event.value or b""))
     await log.append([foreign, event])
-    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1")
+    timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1", NOW)
     assert ids(timeline.events) == ["a"]

@@ -88,6 +88,7 @@ class SlotTable:
             return []
         if self._reading.accumulates:
             ready |= self._after(ready) & self._known[:size] & closed
+            self._dirty[:size] |= ready  # those that the budget keeps back are due in the next call
         rows = np.flatnonzero(ready)
         rows = rows[np.lexsort((self._scope[rows], self._start[rows]))][:budget]
         self._dirty[rows] = False

@@ -213,6 +213,27 @@ def test_the_slots_of_a_level_hold_its_value_at_their_end() -> None:
     assert reader.history("stock", "A") == {start: value + 1 for start, value in expected.items()}
 
 
+def test_the_later_slots_of_a_level_are_restated_though_a_bound_keeps_them_back() -> None:
+    """A change of the first hour reaches the second one of every scope, however many calls it takes to say so."""
+    program = compiled(catalogue(kpi("stock", KpiType.LEVEL, numerator=SOLD, denominator=_returned())))
+    teller, reader = Teller(program), Reader(judge_of(program))
+    sites = [f"W{site}" for site in range(1_500)]
+    for site in sites:
+        teller.row("sold", NOON, site=site)
+        teller.row("sold", NOON + HOUR, site=site)
+    teller.row("sold", NOON + 4 * HOUR, site=sites[0])
+    reader.say(teller.tell(NOON + 4 * HOUR))
+    while reader.say():
+        pass
+    for site in sites:
+        teller.row("sold", NOON + 5, site=site)
+    reader.say(teller.tell(NOON + 4 * HOUR))
+    while reader.say():
+        pass
+    told = {site: reader.history("stock", site) for site in sites}
+    assert told == dict.fromkeys(sites, {NOON: 2, NOON + HOUR: 3})
+
+
 def test_the_watermark_is_that_of_the_slowest_partition() -> None:
     """A partition that has spoken holds slots open; one that never spoke does so for a minute only."""
     program = compiled(catalogue(kpi("sales", measure=SOLD)))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.cube_tables import CubeTable
 from services.domain.facts import ClosedWindow, KpiValue, Scope, SourceFreshness
 from services.domain.kpi_tables import CurrentTable, DerivedTable, WindowTable
-from services.domain.partials import Partial
+from services.domain.partials import Partial, decode, encode
 from services.domain.program import BASE, EventFeed, Program
 from services.domain.readings import Reading, reading
 from services.domain.slot_tables import SlotTable
@@ -57,6 +58,7 @@ class RunJudge:
         self.watermark = BASE
         self.gaps = 0
         self.sources: dict[int, Source] = {}
+        self._waiting: dict[int, list[Partial]] = {}
         self._expected = expected
         self._switches = 0
         self._cubes: dict[str, CubeTable] = {}
@@ -82,11 +84,23 @@ class RunJudge:
     def take(self, partial: Partial, load: Load) -> None:
         """Fold a partial of this attempt; what is older than what its source has said changes nothing.
 
-        Raises what ``load`` raises.
+        A set in several parts is folded when it is complete: with half of one, that of a source which died, the
+        state would be of no offset. Raises what ``load`` raises.
         """
         source = self.sources.setdefault(partial.partition, Source())
         if partial.offset < source.offset:
             return
+        waiting = self._waiting.pop(partial.partition, [])
+        parts = [*(part for part in waiting if part.offset == partial.offset), partial]
+        if partial.more:
+            self._waiting[partial.partition] = parts
+            return
+        for part in parts:
+            self._take(part, source, load)
+        source.offset = partial.offset
+        self._advance()
+
+    def _take(self, partial: Partial, source: Source, load: Load) -> None:
         self.first_time = self.first_time or max(partial.time, 0)
         self.gaps += partial.since > source.offset
         self._switch(partial, source, load)
@@ -101,10 +115,7 @@ class RunJudge:
             partial.sources or source.freshness,
             partial.counters or source.counters,
         )
-        if not partial.more:
-            source.offset = partial.offset
         self.time = max(self.time, partial.time)
-        self._advance()
 
     def _advance(self) -> None:
         if self._waits and (self.run != LIVE or self.time - self.first_time < _UNHEARD_HOLD_MS):
@@ -295,6 +306,9 @@ class RunJudge:
         meta["switches"] = self._switches
         meta["sources"] = {str(number): asdict(source) for number, source in self.sources.items()}
         arrays: dict[str, NDArray[Any]] = {}
+        meta["waiting"] = [part.partition for parts in self._waiting.values() for part in parts]
+        for number, part in enumerate(part for parts in self._waiting.values() for part in parts):
+            arrays[f"waiting/{number}"] = np.frombuffer(encode(part), np.uint8)
         tables: dict[str, CubeTable | SlotTable] = {**self._cubes, **self._slots}
         for name, table in tables.items():
             meta[f"table/{name}"], held = table.snapshot()
@@ -307,6 +321,9 @@ class RunJudge:
             setattr(self, name, meta[name])
         self._switches = meta["switches"]
         self.sources = {int(number): _source(source) for number, source in meta["sources"].items()}
+        self._waiting = {}
+        for number, source in enumerate(meta["waiting"]):
+            self._waiting.setdefault(source, []).append(decode(arrays[f"waiting/{number}"].tobytes()))
         if not self.catalogue:
             return
         self.program = load(self.catalogue)

@@ -3,8 +3,9 @@
 Cells are cumulative: whoever puts them in place of what it had gets the same number however often it does so. A
 partial says all that is needed to read it (scopes as texts), so none depends on an earlier one. How a reader keeps
 order, per (tenant, run, source partition): drop another attempt's (a lower one is void, a higher one replaces all);
-drop one whose ``offset`` is below that of the last complete set; take cells over; a set is complete with the part
-that has ``more`` false. ``since`` beyond the last complete set's offset means that something is missing.
+drop one whose ``offset`` is below that of the last complete set; keep a set back until it is complete, with the part
+that has ``more`` false (parts of another offset are void), then take its cells over. ``since`` beyond
+the last complete set's offset means that something is missing.
 """
 
 from __future__ import annotations

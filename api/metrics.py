@@ -7,6 +7,8 @@ scopes come first, and what does not fit is counted in ``sightline_metric_series
 
 from __future__ import annotations
 
+import contextlib
+
 from fastapi import APIRouter, Request
 from prometheus_client import Metric
 from prometheus_client.metrics_core import GaugeMetricFamily
@@ -20,7 +22,7 @@ from api.vitals import vital_figures
 from services.catalogue.words import metric_name
 from services.domain.catalogue import Catalogue, Kpi
 from services.domain.facts import KpiValue, Status
-from services.errors import NotFound
+from services.errors import NotFound, Unavailable
 from services.live import RunView
 
 SERIES = 1000
@@ -119,10 +121,12 @@ def _run_figures(view: RunView) -> Figures:
 
 async def _intake_figures(deps: Dependencies, broadcaster: Broadcaster, tenant: str) -> Figures:
     figures: dict[str, Series] = {
-        "sightline_dead_letters": {(): await deps.dead_letters.count(tenant)},
         "sightline_stream_clients": {(): broadcaster.clients},
         "sightline_stream_losses_total": {(): broadcaster.snapshots_after_loss},
     }
+    # All other figures come from memory: Prometheus goes on seeing them while the database is away.
+    with contextlib.suppress(Unavailable):
+        figures["sightline_dead_letters"] = {(): await deps.dead_letters.count(tenant)}
     if deps.intake_counters is not None:
         counters = deps.intake_counters
         figures["sightline_intake_accepted_events_total"] = {(): counters.accepted}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,6 +79,16 @@ async def test_the_system_tells_of_itself(world: World) -> None:
     assert found["sightline_part_ready"] == {(("part", "live view"),): 0, (("part", "processor"),): 0}
     known = {family.name for family in METRICS}
     assert {name for name in found if not name.startswith("sightline_kpi_o")} <= known
+
+
+async def test_a_database_that_is_away_takes_only_its_own_figure_away(world: World, tmp_path: Path) -> None:
+    """KPIs are told all the same: that is when somebody looks."""
+    world.live.apply(told(1, value(7)))
+    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite")) as other:
+        other.execute("DROP TABLE dead_letters")
+    found = await scrape(world)
+    assert found["sightline_kpi_orders"]
+    assert "sightline_dead_letters" not in found
 
 
 def test_names_follow_prometheus() -> None:

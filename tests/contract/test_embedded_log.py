@@ -191,6 +191,19 @@ async def test_a_file_that_is_no_log_is_refused(tmp_path: Path) -> None:
             await EmbeddedLog(tmp_path).start()
 
 
+async def test_a_damaged_log_is_refused(log: EmbeddedLog, tmp_path: Path) -> None:
+    """Also where the damage is further in: with what to do, and the folder is free again."""
+    await log.append([Append("events", 0, None, b"x" * 4_000) for _ in range(20)])
+    await log.stop()
+    file = tmp_path / "log" / "log.sqlite"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="cannot be opened") as refusal:
+            await EmbeddedLog(tmp_path / "log").start()
+        assert "backup" in (refusal.value.remedy or "")
+
+
 async def test_a_log_of_another_format_is_refused(log: EmbeddedLog, tmp_path: Path) -> None:
     """An older Sightline does not guess at a newer one's file."""
     await log.stop()

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from sqlite3 import Connection
+from sqlite3 import Connection, DatabaseError
 from threading import Lock, local
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from services.adapters.log import retention
 from services.adapters.log.lock import FileLock
 from services.adapters.log.member import EmbeddedConsumer
 from services.adapters.log.shards import Position, Shard, Shards
-from services.adapters.log.store import Store, connect, keys, offset_of, read, row_id, seek
+from services.adapters.log.store import Store, connect, keys, offset_of, read, row_id, seek, unreadable
 from services.adapters.log.writer import Writer
 from services.errors import Conflict, TooLarge, Unavailable
 from services.ports import MAX_RECORD_BYTES, Append, Cleanup, Record, TopicSpec
@@ -106,11 +106,17 @@ class EmbeddedLog:
             raise Unavailable(
                 f"the log in {self._path} cannot be opened: {error}", field="broker.url"
             ) from error
+        store: Store | None = None
         try:
-            self._load(Store(self._file))
-        except BaseException:
+            store = Store(self._file)
+            self._load(store)
+        except BaseException as error:
+            if store is not None:
+                store.close()
             self._lock.release()
             self._lock = None
+            if isinstance(error, DatabaseError):
+                raise unreadable(self._file, error) from error
             raise
 
     def _load(self, store: Store) -> None:

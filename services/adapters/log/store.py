@@ -87,6 +87,16 @@ def offset_of(row: int) -> int:
     return row & _MASK
 
 
+def unreadable(file: Path, error: sqlite3.Error) -> Unavailable:
+    """A file that is damaged, or no log at all."""
+    return Unavailable(
+        f"the log in {file} cannot be opened: {error}",
+        field="broker.url",
+        value=f"embedded://{file.parent}",
+        remedy="bring the folder back from a backup, or name another one to begin anew",
+    )
+
+
 def connect(file: Path) -> sqlite3.Connection:
     """A connection in autocommit mode that commits durably; raises ``Unavailable`` when the file is no log."""
     with contextlib.ExitStack() as undo:
@@ -96,7 +106,7 @@ def connect(file: Path) -> sqlite3.Connection:
             for pragma in _PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
-            raise Unavailable(f"the log in {file} cannot be opened: {error}", field="broker.url") from error
+            raise unreadable(file, error) from error
         undo.pop_all()
     return db
 

@@ -103,7 +103,9 @@ def cases(
     if as_json:
         print_json(data)
         return
-    table = Table("process", "case", "at step", "flags", "attributes", box=None, header_style="dim")
+    table = Table("process", box=None, header_style="dim")
+    for header in ("case", "at step", "flags", "attributes"):
+        table.add_column(header, overflow="fold")
     for case in data["cases"]:
         attributes = ", ".join(f"{name}={value}" for name, value in case["attributes"].items())
         table.add_row(

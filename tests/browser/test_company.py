@@ -60,6 +60,7 @@ async def test_a_posted_event_moves_the_number_and_an_overdue_order_is_listed(
     await life.locator("li", has_text="promised").locator("text=■ overdue for").wait_for()
     await life.locator("li", has_text="order.placed").wait_for()
     assert page.url.endswith("?case=order/SO-3")
+    assert await life.evaluate("drawer => drawer.scrollWidth <= drawer.clientWidth")  # nothing is cut off
 
 
 async def test_a_lost_stream_is_said_loudly_and_comes_back_by_itself(page: Page, company: Server) -> None:

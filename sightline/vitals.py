@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from api.dependencies import Part, PartCheck, Vitals
 from api.health import elsewhere
+from services.errors import SightlineError
 from sightline.node import PROCESSOR, RECORDER
 
 if TYPE_CHECKING:
     from services.health import ProcessorHealth
+    from services.ports import Log
     from sightline.node import Node
+
+LOG_ANSWERS_S = 2.0
+"""How long the log may take to answer before it counts as away."""
 
 
 def vitals(node: Node) -> Vitals:
@@ -27,9 +33,21 @@ def vitals(node: Node) -> Vitals:
     )
 
 
+async def log_part(log: Log, topic: str, url: str, within_s: float = LOG_ANSWERS_S) -> Part:
+    """Whether the log answers when it is asked where ``topic`` ends."""
+    try:
+        async with asyncio.timeout(within_s):
+            await log.ends(topic)
+    except SightlineError as error:
+        return Part("log", ready=False, detail=error.message)
+    except TimeoutError:
+        return Part("log", ready=False, detail=f"{url} did not answer within {within_s:g} s")
+    return Part("log", ready=True, detail=url)
+
+
 async def _parts(node: Node) -> Sequence[Part]:
     """What this process runs, and whether each part is ready."""
-    parts = [Part("log", ready=True, detail=node.settings.broker.url)]
+    parts = [await log_part(node.log, node.topics.events.name, node.settings.broker.url)]
     if PROCESSOR in node.parts:
         parts.append(_processor(node.processor.health() if node.processor else None))
     if RECORDER in node.parts:

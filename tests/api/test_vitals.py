@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import httpx2
@@ -16,7 +17,9 @@ from services.keys import Keyring
 from services.ports import Append
 from services.recording import Recorded
 from services.records import encode
+from sightline.vitals import log_part
 from tests.api.conftest import TOPICS, At, World, told, value
+from tests.unit.intake.given import ListLog
 
 PARTITION = PartitionHealth("observe", 1, 41, 50, 8, 0.2, 30, 7.5, 42, 0, 0, 0, None)
 LOST = replace(PARTITION, partition=2, snapshot_age=None, gap="the state needs offset 3, the log begins at 9")
@@ -96,3 +99,20 @@ async def test_processors_elsewhere_are_ready_while_they_speak(
             clock.at = record.timestamp + later
     [after] = await check()
     assert (after.ready, after.detail) == (ready, f"last heard {later // 1000} s ago")
+
+
+async def test_a_log_that_does_not_answer_is_not_ready(world: World) -> None:
+    """It is asked each time, and not for ever."""
+
+    class Silent(ListLog):
+        async def ends(self, topic: str) -> dict[int, tuple[int, int]]:
+            await asyncio.Event().wait()
+            return {}
+
+    name = TOPICS.events.name
+    assert (await log_part(world.log, name, "embedded://here")).ready
+    away = await log_part(Silent(), name, "kafka://there:9092", within_s=0.001)
+    assert (away.ready, "kafka://there:9092" in away.detail) == (False, True)
+    missing = ListLog()
+    missing.unknown = {name}
+    assert not (await log_part(missing, name, "kafka://there:9092")).ready

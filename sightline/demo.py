@@ -129,9 +129,9 @@ async def _caught_up(node: Node) -> None:
     """Wait until the live view shows the time at which history ended."""
     assert node.live is not None
     target = node.clock.now()
+    await _tick(node)
     while node.live.get(node.settings.tenant, "live").time < target:
         await asyncio.sleep(0.02)
-        await _tick(node)
 
 
 async def _live(

@@ -130,8 +130,11 @@ async def _caught_up(node: Node) -> None:
     assert node.live is not None
     target = node.clock.now()
     await _tick(node)
+    news = node.live.subscribe()
     while node.live.get(node.settings.tenant, "live").time < target:
-        await asyncio.sleep(0.02)
+        await news.wait()
+        news.take()
+    node.live.unsubscribe(news)
 
 
 async def _live(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import NamedTuple
 
 from services.domain.state import State
 from stream_processors.snapshots import Snapshot
+
+_log = logging.getLogger(__name__)
 
 FIRST_SEEK_WAIT = 0.5
 
@@ -148,11 +151,15 @@ class Partition:
         self.gap = False
 
     def restore(self, records: dict[bytes, bytes], best: Snapshot | None, fresh: Callable[[], State]) -> None:
-        """Take the best snapshot found if it reaches further than the state does; the rest is garbage."""
+        """Take the best snapshot found if it reaches further than the state does; the rest is garbage.
+
+        One that cannot be read, as after a change of its format, is garbage too: a snapshot only saves work, and
+        what it held is folded again from the log.
+        """
         keys = set(records)
-        if best is not None and best.applied > self.state.applied:
-            self.state = fresh()
-            self.state.restore(best.chunks)
+        further = best is not None and best.applied > self.state.applied
+        if best is not None and further and (restored := _restored(best, fresh)) is not None:
+            self.state = restored
             self.garbage |= self.current
             self.current = best.keys
             self.snapshot = best.applied
@@ -160,3 +167,18 @@ class Partition:
         self.garbage |= keys - self.current
         self.everything = self.dirty = True
         self.forget_queue()
+
+
+def _restored(snapshot: Snapshot, fresh: Callable[[], State]) -> State | None:
+    """The state that ``snapshot`` holds; None where this version cannot read it."""
+    state = fresh()
+    try:
+        state.restore(snapshot.chunks)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        _log.warning(
+            "a snapshot at offset %d cannot be read, folding from the log instead: %r",
+            snapshot.applied,
+            error,
+        )
+        return None
+    return state

@@ -1,0 +1,28 @@
+"""What a partition makes of the snapshots that are found for it."""
+
+from __future__ import annotations
+
+from stream_processors.partition import Partition
+from stream_processors.snapshots import Snapshot
+from tests.processors.tally import Tally, event
+
+
+def test_a_snapshot_that_cannot_be_read_is_left_and_the_log_folded_instead() -> None:
+    """As after an update that changed its format: the state stays empty, and the snapshot becomes garbage."""
+    partition = Partition(0, Tally(0))
+    foreign = Snapshot(41, [b"of another version"], frozenset({b"chunk", b"manifest"}))
+    partition.restore({b"chunk": b"", b"manifest": b""}, foreign, lambda: Tally(0))
+    assert partition.state.applied == -1
+    assert partition.garbage >= {b"chunk", b"manifest"}
+
+
+def test_the_best_snapshot_is_taken_over() -> None:
+    """The state goes on after it."""
+    before = Tally(0)
+    before.fold([(0, event("a", 5)), (1, event("b", 7))])
+    partition = Partition(0, Tally(0))
+    partition.restore(
+        {b"one": b""}, Snapshot(1, list(before.chunks()), frozenset({b"one"})), lambda: Tally(0)
+    )
+    assert partition.state.applied == 1
+    assert partition.garbage == set()

@@ -40,6 +40,6 @@ def database(settings: Settings) -> Database:
 def program_loader() -> Callable[[str], Program]:
     """What compiles a catalogue's canonical JSON; filters outside the fast subset of CEL go to the CEL library."""
     from services.adapters.cel import CelEvaluator  # noqa: PLC0415  # the CEL library is loaded by the first use
-    from services.catalogue.canonical import load_program  # noqa: PLC0415
+    from services.catalogue.canonical import load_program  # noqa: PLC0415  # only where catalogues are compiled
 
     return partial(load_program, evaluator=CelEvaluator())

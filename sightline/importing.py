@@ -210,7 +210,8 @@ def _progress(*, quiet: bool) -> Iterator[Tell]:
     if quiet or not console.is_terminal:
         yield lambda _: None
         return
-    from rich.progress import BarColumn, Progress as Bars, TaskProgressColumn, TextColumn, TimeElapsedColumn  # noqa: I001
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description:10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Bars(*columns, console=console, transient=True) as bars:

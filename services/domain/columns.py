@@ -1,60 +1,72 @@
 """The one container that everything bulky travels in: a JSON head and named numpy arrays, back to back.
 
-Frames, partials, KPI values and snapshots use it. Reading costs one ``json.loads`` and one view per array; nothing
-is copied, so unpacked arrays are read-only.
+Frames, partials, KPI values and snapshots use it. Reading costs one ``json.loads`` and one view per array that is
+asked for; nothing is copied, so unpacked arrays are read-only. What the arrays are called repeats from container to
+container and is read once.
 
-Layout (little endian): ``b"SL"``, u16 format, u32 head length, head (UTF-8 JSON: ``{"meta": …, "arrays":
-[[name, dtype, length], …]}``), padding to 8, then each array padded to 8.
+Layout (little endian): ``b"SL"``, u16 format, u32 head length, u32 shape length, u32 number of arrays; head (UTF-8
+JSON); shape (JSON: ``[[name, dtype], …]``); then, each padded to 8, the arrays' lengths (i64) and each array.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT = 1
-_HEAD = struct.Struct("<2sHI")
+FORMAT = 2
+_MAGIC = b"SL" + FORMAT.to_bytes(2, "little")
+_HEAD = struct.Struct("<4sIII")
+_PADDING = [b"\0" * (-size % 8) for size in range(8)]  # by size modulo 8
+_SHAPES = 1024
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def pack(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Put ``meta`` (JSON values) and one-dimensional ``arrays`` into bytes that ``unpack`` reads back."""
-    listing = [[name, array.dtype.str, int(array.size)] for name, array in arrays.items()]
-    head = json.dumps({"meta": meta, "arrays": listing}, separators=(",", ":")).encode()
-    parts = [_HEAD.pack(b"SL", FORMAT, len(head)), head, b"\0" * (-(_HEAD.size + len(head)) % 8)]
+    head = _json(meta).encode()
+    shape = _shape(tuple([(name, array.dtype) for name, array in arrays.items()]))
+    lengths = np.array([array.size for array in arrays.values()], np.int64)
+    parts: list[Any] = [
+        _HEAD.pack(_MAGIC, len(head), len(shape), len(arrays)),
+        head,
+        shape,
+        _PADDING[(len(head) + len(shape)) % 8],
+        lengths,
+    ]
     for array in arrays.values():
-        data = array.tobytes()
-        parts += [data, b"\0" * (-len(data) % 8)]
+        parts += [np.ascontiguousarray(array), _PADDING[array.nbytes % 8]]
     return b"".join(parts)
 
 
 class Arrays(Mapping[str, NDArray[Any]]):
     """The arrays of a container, read-only views that are made when they are asked for: of most nobody asks."""
 
-    __slots__ = ("_data", "_places")
+    __slots__ = ("_data", "_places", "_sizes", "_starts")
 
-    def __init__(self, data: bytes, at: int, listing: Iterable[tuple[str, str, int]]) -> None:
-        """``listing``: (name, dtype, length), one behind the other from byte ``at``. Raises ``ValueError`` where
-        ``data`` is too short for them.
+    def __init__(self, data: bytes, at: int, shape: bytes, count: int) -> None:
+        """``count`` arrays called ``shape`` behind their lengths, which begin at byte ``at``. Raises ``ValueError``
+        where ``data`` is too short for them.
         """
         self._data = data
-        self._places: dict[str, tuple[np.dtype[Any], int, int]] = {}
-        for name, word, size in listing:
-            at += -at % 8
-            dtype = _dtype(word)
-            self._places[name] = dtype, size, at
-            at += size * dtype.itemsize
+        self._places, widths = _places(shape)
+        self._sizes: list[int] = np.frombuffer(data, np.int64, count, at).tolist()
+        self._starts: list[int] = []
+        at += 8 * count
+        for size, width in zip(self._sizes, widths, strict=True):
+            self._starts.append(at)
+            at += (size * width + 7) & ~7
         if at > len(data):
             raise ValueError(f"a container of {at} bytes was cut off after {len(data)}")
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        dtype, size, at = self._places[name]
-        return np.frombuffer(self._data, dtype, size, at)
+        place, dtype = self._places[name]
+        return np.frombuffer(self._data, dtype, self._sizes[place], self._starts[place])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -63,16 +75,30 @@ class Arrays(Mapping[str, NDArray[Any]]):
         return len(self._places)
 
 
-_dtype = lru_cache(maxsize=64)(np.dtype)
+@lru_cache(maxsize=_SHAPES)
+def _shape(listing: tuple[tuple[str, np.dtype[Any]], ...]) -> bytes:
+    return _json([[name, dtype.str] for name, dtype in listing]).encode()
+
+
+@lru_cache(maxsize=_SHAPES)
+def _places(shape: bytes) -> tuple[dict[str, tuple[int, np.dtype[Any]]], list[int]]:
+    """By name the array's number and dtype; and the width of an element of each."""
+    listing = [(name, np.dtype(word)) for name, word in json.loads(shape)]
+    return (
+        {name: (number, dtype) for number, (name, dtype) in enumerate(listing)},
+        [dtype.itemsize for _, dtype in listing],
+    )
 
 
 def view(data: bytes) -> tuple[dict[str, Any], Arrays]:
     """The inverse of ``pack``, arrays made on demand. Raises ``ValueError`` on foreign bytes."""
-    magic, version, length = _HEAD.unpack_from(data)
-    if magic != b"SL" or version != FORMAT:
+    if len(data) < _HEAD.size or not data.startswith(_MAGIC):
         raise ValueError(f"not a Sightline container of format {FORMAT}: starts with {data[:4]!r}")
-    head = json.loads(data[_HEAD.size : _HEAD.size + length])
-    return head["meta"], Arrays(data, _HEAD.size + length, head["arrays"])
+    _, head, shape, count = _HEAD.unpack_from(data)
+    shape_at = _HEAD.size + head
+    end = shape_at + shape
+    arrays = Arrays(data, end + -end % 8, data[shape_at:end], count)
+    return json.loads(data[_HEAD.size : shape_at]), arrays
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

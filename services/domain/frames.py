@@ -9,10 +9,12 @@ itself (JSON) is cold: carried along, never decoded by the engine.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -20,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.catalogue import Field, FieldType
-from services.domain.columns import Arrays, pack, view
+from services.domain.columns import pack, unpack, view
 from services.domain.identity import hash64
 from services.domain.rows import NULL, Codes, Flags, Hashes, Numbers
 
@@ -79,10 +81,35 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a block: ``types`` by field, ``places`` as (section, number among the section's columns).
+
+    A section holds the columns of one width, of all blocks one behind the other; ``sizes`` counts this block's.
+    """
+
+    type: str
+    process: str
+    primary: bool
+    types: Mapping[str, FieldType]
+    places: Mapping[str, tuple[int, int]]
+    sizes: tuple[int, int, int]
+
+
+class Table(NamedTuple):
+    """All events of a frame, one block behind the other: one element per event, then the sections of field columns."""
+
+    identity: Hashes
+    time: Numbers
+    source: Codes
+    key: Codes
+    sections: tuple[Numbers, Codes, Flags]
+
+
+@dataclass(slots=True, eq=False)
 class Block:
     """Events of one type and process, in columns; string columns hold codes into the frame's dictionary.
 
-    ``first`` is the index of the block's first event among the frame's cold events.
+    ``first`` is the index of the block's first event among the frame's events.
     """
 
     type: str
@@ -90,15 +117,62 @@ class Block:
     primary: bool
     n: int
     first: int
-    identity: Hashes
-    time: Numbers
-    source: Codes
-    key: Codes
-    columns: Mapping[str, NDArray[Any]]
     types: Mapping[str, FieldType]
+    _layout: Layout
+    _starts: tuple[int, int, int]
+    _table: Table
+
+    @property
+    def identity(self) -> Hashes:
+        """What duplicates are recognised by."""
+        return self._table.identity[self.first : self.first + self.n]
+
+    @property
+    def time(self) -> Numbers:
+        """Epoch ms."""
+        return self._table.time[self.first : self.first + self.n]
+
+    @property
+    def source(self) -> Codes:
+        """Who sent it."""
+        return self._table.source[self.first : self.first + self.n]
+
+    @property
+    def key(self) -> Codes:
+        """The case's id."""
+        return self._table.key[self.first : self.first + self.n]
+
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """By field name; each is made when it is asked for."""
+        return _Fields(self)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """The field's values. Raises ``KeyError`` where the type has no such field."""
+        section, number = self._layout.places[name]
+        start = self._starts[section] + number * self.n
+        return self._table.sections[section][start : start + self.n]
 
 
-@dataclass(frozen=True, slots=True)
+class _Fields(Mapping[str, NDArray[Any]]):
+    """The field columns of a block."""
+
+    __slots__ = ("_block",)
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._block.column(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._block.types)
+
+    def __len__(self) -> int:
+        return len(self._block.types)
+
+
+@dataclass(slots=True, eq=False)
 class Frame:
     """A decoded record. ``hashes`` are the ``hash64`` of the dictionary's strings."""
 
@@ -109,6 +183,7 @@ class Frame:
     text: NDArray[np.uint8]
     cold_offsets: NDArray[np.uint32]
     cold: NDArray[np.uint8]
+    table: Table
     meta: Mapping[str, Any]
 
     def string(self, code: int) -> str:
@@ -120,16 +195,17 @@ class Frame:
         return self.cold[self.cold_offsets[index] : self.cold_offsets[index + 1]].tobytes()
 
 
-_TYPES = {type_.value: type_ for type_ in FieldType}
-_DTYPES = {
-    FieldType.STRING: np.int32,
-    FieldType.INTEGER: np.int64,
-    FieldType.DECIMAL: np.int64,
-    FieldType.TIMESTAMP: np.int64,
-    FieldType.BOOLEAN: np.int8,
+_NUMBERS, _CODES, _FLAGS = range(3)
+_SECTIONS = {
+    FieldType.STRING: _CODES,
+    FieldType.INTEGER: _NUMBERS,
+    FieldType.DECIMAL: _NUMBERS,
+    FieldType.TIMESTAMP: _NUMBERS,
+    FieldType.BOOLEAN: _FLAGS,
 }
 
 
+_LAYOUTS = 4096
 # Identity, time, source, key and about ten fields.
 _ROW_BYTES = 80
 
@@ -158,37 +234,56 @@ class FrameBuilder:
     def build(self, head: Head) -> bytes:
         """The record; ``low``, ``high`` and ``count`` of ``head`` are filled in. The builder is empty again."""
         dictionary = _dictionary()
-        arrays: dict[str, NDArray[Any]] = {}
-        blocks: list[list[Any]] = []
+        blocks: list[tuple[str, int]] = []
+        sources: list[str] = []
+        keys: list[str] = []
+        times: list[int] = []
+        identities: list[int] = []
         cold: list[bytes] = []
-        for index, ((kind, process, primary), rows) in enumerate(self._rows.items()):
+        sections: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+        for (kind, process, primary), rows in self._rows.items():
             fields = self._fields[kind]
-            blocks.append([kind, process, primary, len(rows), [[f.name, f.type.value] for f in fields]])
-            _, _, _, keys, times_, sources, identities, values, texts_ = zip(*rows, strict=True)
-            arrays[f"{index}.identity"] = np.array(identities, np.uint64)
-            arrays[f"{index}.time"] = np.array(times_, np.int64)
-            arrays[f"{index}.source"] = _coded(sources, dictionary)
-            arrays[f"{index}.key"] = _coded(keys, dictionary)
+            blocks.append(
+                (_layout_text(kind, process, primary, tuple([(f.name, f.type) for f in fields])), len(rows))
+            )
+            _, _, _, keys_, times_, sources_, identities_, values, cold_ = zip(*rows, strict=True)
+            sources += sources_
+            keys += keys_
+            times += times_
+            identities += identities_
+            cold += cold_
             for field, column in zip(fields, zip(*values, strict=True), strict=True):
-                arrays[f"{index}.f.{field.name}"] = _column(field.type, column, dictionary)
-            cold += texts_
-        times = [array for name, array in arrays.items() if name.endswith(".time") and ".f." not in name]
+                section = _SECTIONS[field.type]
+                sections[section].extend(_present(section, column))
+        codes = _coded([*sources, *keys, *sections[_CODES]], dictionary)
+        n = len(times)
         texts = [text.encode() for text in dictionary if text is not None]
         meta = {
             **_head(head),
-            "low": int(min(array.min() for array in times)) if times else 0,
-            "high": int(max(array.max() for array in times)) if times else 0,
+            "low": min(times, default=0),
+            "high": max(times, default=0),
             "count": sum(len(rows) for (_, _, primary), rows in self._rows.items() if primary),
             "blocks": blocks,
         }
-        arrays["hashes"] = np.fromiter(map(hash64, texts), np.uint64, len(texts))
-        arrays["offsets"] = _offsets(texts)
-        arrays["text"] = np.frombuffer(b"".join(texts), np.uint8)
-        arrays["cold_offsets"] = _offsets(cold)
-        arrays["cold"] = np.frombuffer(b"".join(cold), np.uint8)
         self._rows = {}
         self.events = self.bytes = 0
-        return pack(meta, arrays)
+        return pack(
+            meta,
+            {
+                "hashes": np.fromiter(map(hash64, texts), np.uint64, len(texts)),
+                "identity": np.array(identities, np.uint64),
+                "time": np.array(times, np.int64),
+                "numbers": np.array(sections[_NUMBERS], np.int64),
+                "offsets": _offsets(texts),
+                "cold_offsets": _offsets(cold),
+                "source": codes[:n],
+                "key": codes[n : 2 * n],
+                "codes": codes[2 * n :],
+                "flags": np.array(sections[_FLAGS], np.int8),
+                "text": np.frombuffer(b"".join(texts), np.uint8),
+                "cold": np.frombuffer(b"".join(cold), np.uint8),
+            },
+        )
 
 
 def mark(head: Head, **more: Any) -> bytes:
@@ -215,54 +310,55 @@ def decode(data: bytes) -> Frame:
         meta["high"],
         meta["count"],
     )
-    blocks = []
-    first = 0
-    for index, (kind, process, primary, n, fields) in enumerate(meta["blocks"]):
-        blocks.append(
-            Block(
-                kind,
-                process,
-                primary,
-                n,
-                first,
-                arrays[f"{index}.identity"],
-                arrays[f"{index}.time"],
-                arrays[f"{index}.source"],
-                arrays[f"{index}.key"],
-                _Fields(arrays, index, [name for name, _ in fields]),
-                {name: _TYPES[type_] for name, type_ in fields},
-            )
-        )
-        first += n
-    none = np.empty(0, np.uint8)
+    held: Mapping[str, NDArray[Any]] = arrays if meta["blocks"] else _NOTHING
+    sections = held["numbers"], held["codes"], held["flags"]
+    table = Table(held["identity"], held["time"], held["source"], held["key"], sections)
     return Frame(
         head,
-        blocks,
-        arrays.get("hashes", np.empty(0, np.uint64)),
-        arrays.get("offsets", np.zeros(1, np.uint32)),
-        arrays.get("text", none),
-        arrays.get("cold_offsets", np.zeros(1, np.uint32)),
-        arrays.get("cold", none),
+        _blocks(table, meta["blocks"]),
+        held["hashes"],
+        held["offsets"],
+        held["text"],
+        held["cold_offsets"],
+        held["cold"],
+        table,
         meta,
     )
 
 
-class _Fields(Mapping[str, NDArray[Any]]):
-    """The field columns of block ``index``, made when they are asked for."""
+def _blocks(table: Table, listing: Sequence[tuple[str, int]]) -> list[Block]:
+    """``listing``: each block's layout and number of events."""
+    blocks = []
+    first = numbers = codes = flags = 0
+    for text, n in listing:
+        layout = _layout(text)
+        starts = (numbers, codes, flags)
+        blocks.append(
+            Block(layout.type, layout.process, layout.primary, n, first, layout.types, layout, starts, table)
+        )
+        first += n
+        numbers += n * layout.sizes[_NUMBERS]
+        codes += n * layout.sizes[_CODES]
+        flags += n * layout.sizes[_FLAGS]
+    return blocks
 
-    __slots__ = ("_arrays", "_index", "_names")
 
-    def __init__(self, arrays: Arrays, index: int, names: Sequence[str]) -> None:
-        self._arrays, self._index, self._names = arrays, index, names
+@lru_cache(maxsize=_LAYOUTS)
+def _layout_text(kind: str, process: str, primary: bool, fields: tuple[tuple[str, FieldType], ...]) -> str:  # noqa: FBT001  # as in ``Row``
+    return json.dumps([kind, process, primary, fields], separators=(",", ":"))
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._arrays[f"{self._index}.f.{name}"]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+@lru_cache(maxsize=_LAYOUTS)
+def _layout(text: str) -> Layout:
+    kind, process, primary, fields = json.loads(text)
+    types = {name: FieldType(type_) for name, type_ in fields}
+    sizes = [0, 0, 0]
+    places = {}
+    for name, type_ in types.items():
+        section = _SECTIONS[type_]
+        places[name] = section, sizes[section]
+        sizes[section] += 1
+    return Layout(kind, process, primary, types, places, (sizes[0], sizes[1], sizes[2]))
 
 
 def _head(head: Head) -> dict[str, Any]:
@@ -299,10 +395,12 @@ def _coded(texts: Sequence[str | None], dictionary: Dictionary) -> Codes:
     return np.fromiter(map(dictionary.__getitem__, texts), np.int32, len(texts))
 
 
-def _column(type_: FieldType, values: Sequence[Any], dictionary: Dictionary) -> Numbers | Codes | Flags:
-    if type_ is FieldType.STRING:
-        return _coded(values, dictionary)
-    if None in values:
-        absent = -1 if type_ is FieldType.BOOLEAN else NULL
-        values = [absent if value is None else value for value in values]
-    return np.fromiter(values, _DTYPES[type_], len(values))
+def _present(section: int, values: Sequence[Any]) -> Sequence[Any]:
+    """Values with absent ones as a column holds them; texts stay None until they are coded."""
+    if section == _CODES or None not in values:
+        return values
+    absent = NULL if section == _NUMBERS else -1
+    return [absent if value is None else value for value in values]
+
+
+_NOTHING: Mapping[str, NDArray[Any]] = unpack(FrameBuilder({}).build(Head(Kind.TICK, "", "", 0, "", 0)))[1]

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from api.present import Scopes, changes
 from api.shapes import KpisShape, encode
-from services.live import LiveView, ValueKey
+from services.domain.live_values import ValueKey
+from services.live import LiveView
 from services.ports import Clock
 
 QUEUE = 32

@@ -89,9 +89,7 @@ def _statuses(catalogue: Catalogue, view: RunView, now: int) -> Figures:
     statuses: dict[tuple[str, ...], float] = {}
     ages: dict[tuple[str, ...], float] = {}
     for name in catalogue.kpis:
-        total, part = next(
-            ((value, part) for key, value, part in view.values() if key == (name, ())), (None, None)
-        )
+        total, part = view.find((name, ())) or (None, None)
         current = Status.UNKNOWN if total is None else total.status
         for status in Status:
             statuses[name, status.value] = float(status is current)

@@ -19,7 +19,8 @@ from api.shapes import (
 )
 from services.domain.catalogue import Agg, Catalogue, Kpi, KpiType
 from services.domain.facts import KpiValue, SourceFreshness
-from services.live import PartitionView, RunView, ValueKey
+from services.domain.live_values import ValueKey
+from services.live import PartitionView, RunView
 
 LIVE = "live"
 
@@ -127,15 +128,10 @@ def state(
 def changes(view: RunView, keys: Iterable[ValueKey], *, now: int, ready: bool) -> ChangesShape:
     """What to tell about ``keys``: their values, or that they are gone."""
     clock = now if view.run == LIVE else None
-    values: list[ValueShape] = []
-    removed: list[RemovedShape] = []
-    for key in sorted(keys):
-        for part in view.partitions.values():
-            if (each := part.values.get(key)) is not None:
-                values.append(value(each, part, clock))
-                break
-        else:
-            removed.append(RemovedShape(key[0], dict(key[1])))
+    asked = sorted(keys)
+    found = {key: value(each, part, clock) for key, each, part in view.values(asked)}
+    values = [found[key] for key in asked if key in found]
+    removed = [RemovedShape(kpi, dict(scope)) for kpi, scope in asked if (kpi, scope) not in found]
     return ChangesShape(
         view.run,
         view.attempt,

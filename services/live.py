@@ -7,12 +7,16 @@ Nothing in it is durable: whoever restarts reads the last seconds again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
-from services.domain.facts import KpiValue, KpiValues, Scope, SourceFreshness
+from services.domain.facts import KpiValue, KpiValues, SourceFreshness
+from services.domain.live_values import LiveValues, ValueKey, value_key
+from services.domain.rows import Numbers
+from services.domain.tables import grown
 from services.ports import Log, Record
 from services.records import decode
 
@@ -21,21 +25,12 @@ LOOK_BACK_MS = 20_000
 RunKey = tuple[str, str]
 """(tenant, run)."""
 
-ValueKey = tuple[str, tuple[tuple[str, str], ...]]
-"""(KPI, scope as sorted pairs)."""
-
-
-def value_key(kpi: str, scope: Scope) -> ValueKey:
-    """What a value is filed under."""
-    return kpi, tuple(sorted(scope.items()))
-
 
 @dataclass(slots=True)
 class Keyframe:
-    """A keyframe that comes in several records: what it has named, in how many of them."""
+    """A keyframe that comes in several records: the rows that it has named, one element per record."""
 
-    named: set[ValueKey] = field(default_factory=set)
-    parts: int = 0
+    named: list[Numbers] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -46,7 +41,7 @@ class PartitionView:
     time: int = 0
     watermark: int = 0
     complete: bool = False
-    values: dict[ValueKey, KpiValue] = field(default_factory=dict)
+    values: LiveValues = field(default_factory=LiveValues)
     sources: Mapping[str, SourceFreshness] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     keyframe: Keyframe = field(default_factory=Keyframe)
@@ -103,34 +98,66 @@ class RunView:
                 return value
         return None
 
-    def values(self) -> Iterator[tuple[ValueKey, KpiValue, PartitionView]]:
-        """Every value with the judge partition that told it."""
+    def find(self, key: ValueKey) -> tuple[KpiValue, PartitionView] | None:
+        """The same with the judge partition that told it."""
         for part in self.partitions.values():
-            for key, value in part.values.items():
+            if (value := part.values.get(key)) is not None:
+                return value, part
+        return None
+
+    def values(
+        self, keys: Iterable[ValueKey] | None = None
+    ) -> Iterator[tuple[ValueKey, KpiValue, PartitionView]]:
+        """Every value, or those filed under ``keys``, with the judge partition that told it."""
+        for part in self.partitions.values():
+            rows = part.values.all() if keys is None else part.values.rows_of(keys)
+            for key, value in part.values.pick(rows):
                 yield key, value, part
+
+
+class _Marks:
+    """Rows that have changed."""
+
+    def __init__(self, keys: Sequence[ValueKey]) -> None:
+        self.keys = keys
+        self.rows = np.zeros(1, np.bool_)
+
+    def mark(self, rows: Numbers) -> None:
+        self.rows = grown(self.rows, len(self.keys))
+        self.rows[rows] = True
+
+    def marked(self) -> Iterator[ValueKey]:
+        return (self.keys[row] for row in np.flatnonzero(self.rows).tolist())
 
 
 class Changes:
     """What has changed since it was last taken, coalesced: a key that changed five times is told once."""
 
     def __init__(self) -> None:
-        self._pending: dict[RunKey, set[ValueKey]] = {}
+        self._pending: dict[RunKey, dict[int, _Marks]] = {}
         self._news = asyncio.Event()
 
-    def note(self, run: RunKey, keys: Iterable[ValueKey]) -> None:
-        """Called by the live view."""
-        self._pending.setdefault(run, set()).update(keys)
+    def note(self, run: RunKey, keys: Sequence[ValueKey], rows: Numbers) -> None:
+        """Called by the live view: these rows of ``keys``, which grows at its end only."""
+        marks = self._pending.setdefault(run, {}).setdefault(id(keys), _Marks(keys))
+        marks.mark(rows)
         self._news.set()
 
     async def wait(self) -> None:
         """Until there is something to take."""
         await self._news.wait()
 
-    def take(self) -> dict[RunKey, set[ValueKey]]:
-        """Per run the keys whose value changed or went; a run with none has only moved on in time."""
+    def take(self, only: Container[RunKey] | None = None) -> dict[RunKey, set[ValueKey]]:
+        """Per run (or run of ``only``; what else there is goes unread) the keys whose value changed or went; a run
+        with none has only moved on in time.
+        """
         taken, self._pending = self._pending, {}
         self._news.clear()
-        return taken
+        return {
+            run: {key for marks in each.values() for key in marks.marked()}
+            for run, each in taken.items()
+            if only is None or run in only
+        }
 
 
 class LiveView:
@@ -201,17 +228,21 @@ class LiveView:
         """Take one record. What is older than what is known (attempt, position) changes nothing."""
         key = (told.tenant, told.run)
         run = self._runs.get(key)
-        changed: set[ValueKey] = set()
         if run is None or told.attempt > run.attempt:
-            changed.update(() if run is None else (each for each, _, _ in run.values()))
+            void = [] if run is None else [part.values for part in run.partitions.values()]
             run = self._runs[key] = RunView(*key, told.attempt, told.digest)
+            for values in void:
+                self._note(key, values.keys, values.all())
         part = run.partitions.setdefault(told.partition, PartitionView())
         if told.attempt < run.attempt or told.position < part.position:
             return
         run.digest = told.digest
-        changed |= _merge(part, told)
+        keys = part.values.keys
+        self._note(key, keys, _merge(part, told))
+
+    def _note(self, run: RunKey, keys: Sequence[ValueKey], rows: Numbers) -> None:
         for subscriber in self._subscribers:
-            subscriber.note(key, changed)
+            subscriber.note(run, keys, rows)
 
     async def _offsets(self) -> dict[int, int]:
         ends = await self._log.ends(self._topic)
@@ -250,26 +281,25 @@ class LiveView:
                 self._ready.set()
 
 
-def _named(part: PartitionView, told: KpiValues, fresh: Iterable[ValueKey]) -> set[ValueKey] | None:
-    """All that a keyframe names, with its last record; None before, or where its beginning was not heard."""
+def _unnamed(part: PartitionView, told: KpiValues, rows: Numbers) -> Numbers:
+    """What a keyframe does not name, with its last record; nothing before, or where its beginning was not heard."""
     if told.part == 0:
         part.keyframe = Keyframe()
-    part.keyframe.named.update(fresh)
-    part.keyframe.parts += 1
-    return part.keyframe.named if part.keyframe.parts == told.parts == told.part + 1 else None
+    part.keyframe.named.append(rows)
+    whole = len(part.keyframe.named) == told.parts == told.part + 1
+    return part.values.others(part.keyframe.named) if whole else _NONE
 
 
-def _merge(part: PartitionView, told: KpiValues) -> set[ValueKey]:
-    """Bring a partition up to date; returns the keys whose value is another one than before, or gone."""
-    fresh = {value_key(value.kpi, value.scope): value for value in told.values}
-    gone = {value_key(kpi, scope) for kpi, scope in told.removed}
-    if told.keyframe and (named := _named(part, told, fresh.keys())) is not None:
-        gone |= part.values.keys() - named
-    changed = {key for key, value in fresh.items() if part.values.get(key) != value}
-    for key in gone & part.values.keys():
-        del part.values[key]
-        changed.add(key)
-    part.values.update(fresh)
+def _merge(part: PartitionView, told: KpiValues) -> Numbers:
+    """Bring a partition up to date; returns the rows whose value is another one than before, or gone."""
+    gone = part.values.rows_of(value_key(kpi, scope) for kpi, scope in told.removed)
+    rows, changed = part.values.lay(told.values)
+    if told.keyframe:
+        gone = np.concatenate([gone, _unnamed(part, told, rows)])
+    part.values.drop(gone)
+    if told.keyframe and told.part == told.parts - 1:
+        part.keyframe = Keyframe()
+        part.values.tidy()
     part.position, part.time, part.watermark, part.complete = (
         told.position,
         told.time,
@@ -278,4 +308,7 @@ def _merge(part: PartitionView, told: KpiValues) -> set[ValueKey]:
     )
     part.sources = {source.source: source for source in told.sources} or part.sources
     part.counters = told.counters or part.counters
-    return changed
+    return np.concatenate([changed, gone])
+
+
+_NONE = np.empty(0, np.int64)

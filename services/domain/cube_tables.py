@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.domain import scopes
 from services.domain.aggregates import COLUMNS, Aggregates, Arrays
 from services.domain.cells import floor_behind
+from services.domain.groups import Groups, Texts
 from services.domain.index import Index, pair
 from services.domain.partials import CubeCells, SketchCells
 from services.domain.program import BASE, Cube
@@ -28,45 +29,30 @@ _SOURCE_BITS = 12
 _FLUSH_CELLS = 100_000
 _NO_CAP = 2**31  # OBSERVE has bounded them
 
-Texts = tuple[str, ...]
 
+class Grouping(Groups):
+    """The groups that full scopes fall into by some of their dimensions."""
 
-class Grouping:
-    """Full scopes brought together by some of their dimensions. Groups are numbered as they come."""
-
-    def __init__(self, dimensions: Texts, full: Texts) -> None:
-        self.dimensions = dimensions
+    def __init__(self, dimensions: Texts, full: Texts, strings: Strings) -> None:
+        super().__init__(dimensions, strings)
         self._at = [full.index(name) for name in dimensions]
-        self.number: dict[Texts, int] = {}
-        self.keys: list[Texts] = []
         self.of_scope = np.empty(0, np.int64)
         if not dimensions:
-            self._group(())
-
-    @property
-    def size(self) -> int:
-        """How many groups."""
-        return len(self.keys)
+            self.number(())
 
     def add(self, scope: int, texts: Texts) -> None:
         """Say which group the next full scope belongs to."""
         self.of_scope = grown(self.of_scope, scope + 1)
-        self.of_scope[scope] = self._group(tuple(texts[at] for at in self._at))
-
-    def _group(self, key: Texts) -> int:
-        number = self.number.setdefault(key, len(self.keys))
-        if number == len(self.keys):
-            self.keys.append(key)
-        return number
+        self.of_scope[scope] = self.number(tuple(texts[at] for at in self._at))
 
 
 class Scopes:
     """The full scopes of a cube, numbered as they come, and their groupings."""
 
-    def __init__(self, dimensions: Texts) -> None:
+    def __init__(self, dimensions: Texts, strings: Strings) -> None:
         self.dimensions = dimensions
         self.texts: list[Texts] = []
-        self._strings = Strings()
+        self._strings = strings
         self._numbers = scopes.Scopes(dimensions, self._strings, cap=_NO_CAP)
         self._groupings: dict[Texts, Grouping] = {}
 
@@ -84,7 +70,7 @@ class Scopes:
         """Scopes by ``dimensions``; one object however often it is asked for."""
         found = self._groupings.get(dimensions)
         if found is None:
-            found = self._groupings[dimensions] = Grouping(dimensions, self.dimensions)
+            found = self._groupings[dimensions] = Grouping(dimensions, self.dimensions, self._strings)
             for number, texts in enumerate(self.texts):
                 found.add(number, texts)
         return found
@@ -139,11 +125,11 @@ class _Queue:
 
 
 class CubeTable:
-    """All cells of a cube in one run."""
+    """All cells of a cube in one run. ``strings`` may be shared with others."""
 
-    def __init__(self, cube: Cube) -> None:
+    def __init__(self, cube: Cube, strings: Strings) -> None:
         self.cube = cube
-        self.scopes = Scopes(cube.dimensions)
+        self.scopes = Scopes(cube.dimensions, strings)
         aggs = {measure.id: measure.agg for measure in cube.measures}
         self.merged = Table(aggs)
         self.scope = np.empty(0, np.int64)

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
 
 Scope = Mapping[str, str]
 
@@ -33,6 +37,26 @@ class Reason(StrEnum):
     STALE = "stale"
     DIVISION_BY_ZERO = "division_by_zero"
 
+    @property
+    def status(self) -> Status:
+        """What follows from it."""
+        return _STATUSES[self]
+
+
+_STATUSES = {
+    Reason.NO_DATA: Status.UNKNOWN,
+    Reason.STALE: Status.UNKNOWN,
+    Reason.TOO_FEW_SAMPLES: Status.UNKNOWN,
+    Reason.DIVISION_BY_ZERO: Status.UNKNOWN,
+    Reason.NO_TARGET: Status.ON_PLAN,
+    Reason.WITHIN_TARGET: Status.ON_PLAN,
+    Reason.WITHIN_BAND: Status.WATCH,
+    Reason.BEYOND_BAND: Status.OFF_PLAN,
+}
+
+REASONS = tuple(Reason)
+"""A reason's code in columns is its index here."""
+
 
 @dataclass(frozen=True, slots=True)
 class KpiValue:
@@ -50,6 +74,106 @@ class KpiValue:
     window_start: int
     window_end: int
     as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTable:
+    """Which KPI the next ``size`` values are of, and by which dimensions."""
+
+    kpi: str
+    dimensions: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueColumns:
+    """Many ``KpiValue`` in columns, one element per value, table by table; iterating makes the values.
+
+    ``codes`` holds, value by value, a code into ``strings`` for each of the table's dimensions. ``value`` and ``gap``
+    are NaN where there is none, ``reason`` is an index into ``REASONS``.
+    """
+
+    tables: Sequence[ValueTable]
+    strings: Sequence[str]
+    codes: NDArray[np.int32]
+    value: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    reason: NDArray[np.uint8]
+    samples: NDArray[np.int64]
+    window_start: NDArray[np.int64]
+    window_end: NDArray[np.int64]
+    as_of: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` where sizes do not fit."""
+        size = sum(table.size for table in self.tables)
+        named = sum(table.size * len(table.dimensions) for table in self.tables)
+        sizes = {name: getattr(self, name).size for name in FIGURES}
+        if set(sizes.values()) != {size} or self.codes.size != named:
+            raise ValueError(f"{size} values with {named} scope codes: {self.codes.size} codes, {sizes}")
+
+    @classmethod
+    def of(cls, values: Iterable[KpiValue]) -> ValueColumns:
+        """Columns of these values, in this order."""
+        listed = list(values)
+        texts = list(chain.from_iterable(one.scope.values() for one in listed))
+        strings = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+        return cls(
+            [ValueTable(one.kpi, tuple(one.scope), 1) for one in listed],
+            list(strings),
+            np.array([strings[text] for text in texts], np.int32),
+            np.array([np.nan if one.value is None else one.value for one in listed], np.float64),
+            np.array([np.nan if one.gap is None else one.gap for one in listed], np.float64),
+            np.array([REASONS.index(one.reason) for one in listed], np.uint8),
+            np.array([one.samples for one in listed], np.int64),
+            np.array([one.window_start for one in listed], np.int64),
+            np.array([one.window_end for one in listed], np.int64),
+            np.array([one.as_of for one in listed], np.int64),
+        )
+
+    def __len__(self) -> int:
+        return self.value.size
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ValueColumns) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays
+
+    def __iter__(self) -> Iterator[KpiValue]:
+        names = ((table.kpi, table.dimensions) for table in self.tables for _ in range(table.size))
+        codes = iter(self.codes.tolist())
+        for (kpi, dimensions), row in zip(names, rows(self), strict=True):
+            yield kpi_value(kpi, {name: self.strings[next(codes)] for name in dimensions}, row)
+
+
+FIGURES = ("value", "gap", "reason", "samples", "window_start", "window_end", "as_of")
+"""The columns of ``ValueColumns`` that have one element per value."""
+
+Row = tuple[float, float, int, int, int, int, int]
+"""One value's ``FIGURES``."""
+
+
+def kpi_value(kpi: str, scope: Scope, row: Row) -> KpiValue:
+    """The value of ``kpi`` at ``scope`` that a row of columns says."""
+    value, gap, code, samples, start, end, as_of = row
+    reason = REASONS[code]
+    return KpiValue(
+        kpi,
+        scope,
+        None if value != value else value,  # noqa: PLR0124  # NaN
+        reason.status,
+        reason,
+        None if gap != gap else gap,  # noqa: PLR0124
+        samples,
+        start,
+        end,
+        as_of,
+    )
+
+
+def rows(columns: ValueColumns) -> Iterator[Row]:
+    """Value by value its figures."""
+    return zip(*(getattr(columns, name).tolist() for name in FIGURES), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +204,7 @@ class KpiValues:
     keyframe: bool
     time: int
     watermark: int
-    values: list[KpiValue]
+    values: ValueColumns
     removed: list[tuple[str, Scope]] = field(default_factory=list)
     sources: list[SourceFreshness] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)

@@ -8,17 +8,38 @@ from __future__ import annotations
 
 import ast
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
 
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def _quotient(above: Floats, below: Floats) -> Floats:
+    found: Floats = np.full(np.broadcast(above, below).shape, np.nan)
+    np.divide(above, below, out=found, where=np.not_equal(below, 0))
+    return found
+
+
+def _least(*given: Floats) -> Floats:
+    return reduce(np.minimum, given)
+
+
+def _most(*given: Floats) -> Floats:
+    return reduce(np.maximum, given)
+
+
+_OPERATORS: dict[type[ast.operator], Callable[[Floats, Floats], Floats]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+    ast.Div: _quotient,
 }
-_FUNCTIONS: dict[str, Callable[..., float]] = {"min": min, "max": max, "abs": abs}
+_FUNCTIONS: dict[str, Callable[..., Floats]] = {"min": _least, "max": _most, "abs": np.abs}
 _ARITY = {"min": range(2, 9), "max": range(2, 9), "abs": range(1, 2)}
 
 
@@ -39,11 +60,10 @@ class Formula:
     names: tuple[str, ...]
     _tree: ast.expr
 
-    def evaluate(self, values: Mapping[str, float | None]) -> float | None:
-        """Its value; None where a name has none. Raises ``ZeroDivisionError`` as Python does."""
-        if any(values.get(name) is None for name in self.names):
-            return None
-        return float(_evaluate(self._tree, values))
+    def evaluate(self, values: Mapping[str, Floats]) -> Floats:
+        """Its value for each element of these arrays of one size; NaN where a name is NaN, or a division by zero."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _evaluate(self._tree, values)
 
 
 def parse_formula(source: str) -> Formula:
@@ -64,7 +84,7 @@ def _check(node: ast.expr, names: dict[str, None]) -> None:
     match node:
         case ast.Name(id=name):
             names[name] = None
-        case ast.Constant(value=value) if type(value) in {int, float}:
+        case ast.Constant(value=int() | float() as value) if abs(value) <= sys.float_info.max:
             pass
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             _check(operand, names)
@@ -82,10 +102,10 @@ def _check(node: ast.expr, names: dict[str, None]) -> None:
             )
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> float:
+def _evaluate(node: ast.expr, values: Mapping[str, Floats]) -> Floats:
     match node:
         case ast.Name(id=name):
-            return float(values[name])
+            return values[name]
         case ast.UnaryOp(operand=operand):
             return -_evaluate(operand, values)
         case ast.BinOp(left=left, op=op, right=right):
@@ -93,6 +113,6 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> float:
         case ast.Call(func=ast.Name(id=name), args=args):
             return _FUNCTIONS[name](*(_evaluate(arg, values) for arg in args))
         case ast.Constant(value=value):
-            return float(value)  # type: ignore[arg-type]  # checked to be a number when it was parsed
+            return np.array(value, np.float64)
         case _:
             raise AssertionError(node)

@@ -14,9 +14,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from services.domain import partials
-from services.domain.facts import ClosedWindow, ClosedWindows, DeadLetter, KpiValue, KpiValues
+from services.domain.facts import ClosedWindow, ClosedWindows, DeadLetter, KpiValues
 from services.domain.judge_run import LIVE, Load, RunJudge
 from services.domain.partials import Partial
+from services.domain.said import Told, columns, portions
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission
 
@@ -26,7 +27,7 @@ HEARTBEAT_MS = 1_000
 # An import's engine time jumps: its keyframes are counted in calls instead.
 _KEYFRAME_EMITS = 100
 
-# Bounds of one call and of one record. A value costs some 5 µs and 200 bytes, a window its state besides.
+# Bounds of one call and of one record. A value costs a µs at most and 60 bytes, a window its state besides.
 _VALUES_PER_EMIT = 4_000
 _WINDOWS_PER_EMIT = 2_000
 _VALUES_PER_RECORD = 1_500
@@ -151,9 +152,15 @@ class Judge:
         judge.evict()
         emissions = self._history(run, windows)
         removed = judge.removed()
+        changed = [told.still() for told in changed]
         keyframe = everything or self._keyframe_due(run)
-        if keyframe or changed or removed or judge.time - said.spoken >= HEARTBEAT_MS:
-            values = list(judge.told()) if keyframe else changed
+        if (
+            keyframe
+            or any(told.rows.size for told in changed)
+            or removed
+            or judge.time - said.spoken >= HEARTBEAT_MS
+        ):
+            values = judge.told() if keyframe else changed
             emissions += self._values(judge, values, removed, keyframe=keyframe)
             said.spoken = judge.time
         if keyframe:
@@ -187,9 +194,9 @@ class Judge:
         return emissions
 
     def _values(
-        self, judge: RunJudge, values: Sequence[KpiValue], removed: list[tuple[str, Any]], *, keyframe: bool
+        self, judge: RunJudge, values: Sequence[Told], removed: list[tuple[str, Any]], *, keyframe: bool
     ) -> list[Emission]:
-        starts = range(0, max(len(values), 1), _VALUES_PER_RECORD)
+        parts = portions(values, _VALUES_PER_RECORD)
         sources, counters = judge.freshness(), judge.counters()
         return [
             Emission(
@@ -205,16 +212,16 @@ class Judge:
                     keyframe,
                     judge.time,
                     max(judge.watermark, 0),
-                    list(values[start : start + _VALUES_PER_RECORD]),
-                    removed if start == 0 else [],
+                    columns(told, judge.strings),
+                    removed if part == 0 else [],
                     sources,
                     counters,
                     judge.complete,
                     part,
-                    len(starts),
+                    len(parts),
                 ),
             )
-            for part, start in enumerate(starts)
+            for part, told in enumerate(parts)
         ]
 
 

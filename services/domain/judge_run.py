@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.cube_tables import CubeTable
-from services.domain.facts import ClosedWindow, KpiValue, Scope, SourceFreshness
+from services.domain.facts import ClosedWindow, Scope, SourceFreshness
 from services.domain.kpi_tables import CurrentTable, DerivedTable, WindowTable
 from services.domain.partials import Partial, decode, encode
 from services.domain.program import BASE, EventFeed, Program
 from services.domain.readings import Reading, reading
+from services.domain.rows import Strings
+from services.domain.said import Told
 from services.domain.slot_tables import SlotTable
 from services.domain.snapshots import prefixed, under
 
@@ -58,6 +60,7 @@ class RunJudge:
         self.watermark = BASE
         self.gaps = 0
         self.sources: dict[int, Source] = {}
+        self.strings = Strings()
         self._waiting: dict[int, list[Partial]] = {}
         self._expected = expected
         self._switches = 0
@@ -147,7 +150,9 @@ class RunJudge:
             self._versions(),
         )
         self.program = program
-        self._cubes = {cube.id: CubeTable(cube) for cube in program.cubes if cube.judge == self.partition}
+        self._cubes = {
+            cube.id: CubeTable(cube, self.strings) for cube in program.cubes if cube.judge == self.partition
+        }
         for name, table in self._cubes.items():
             if name in old_cubes:
                 table.adopt(old_cubes[name])
@@ -158,8 +163,8 @@ class RunJudge:
             else:
                 slots.seed()
         for name in old_tables.keys() - self._tables.keys():
-            for told in old_tables[name].told.values():
-                self._removed += [(name, value.scope) for value in told.values.values()]
+            for said in old_tables[name].said.values():
+                self._remove(Told(said, np.flatnonzero(said.known())))
 
     def _versions(self) -> dict[str, str]:
         kpis = self.program.kpis if self.program is not None else {}
@@ -176,7 +181,9 @@ class RunJudge:
                 self._tables[name] = self._windows[name] = WindowTable(one, self._cubes[one.parts[0].cube])
             else:
                 inputs = {each: self._tables[each] for each in one.inputs}
-                table = self._tables[name] = self._derived[name] = DerivedTable(one, inputs, one.formula)
+                table = self._tables[name] = self._derived[name] = DerivedTable(
+                    one, inputs, one.formula, self.strings
+                )
                 for each in one.inputs:
                     self._dependents.setdefault(each, []).append(table)
             cubes = {part.cube: self._cubes[part.cube] for part in one.parts}
@@ -199,18 +206,18 @@ class RunJudge:
         for table in self._tables.values():
             table.touch()
 
-    def values(self, budget: int) -> list[KpiValue]:
+    def values(self, budget: int) -> list[Told]:
         """Values that have changed, about ``budget`` at most; the others wait for the next call."""
         self._flow()
-        said: list[KpiValue] = []
+        told: list[Told] = []
         for left, (name, table) in zip(range(len(self._tables), 0, -1), self._tables.items(), strict=True):
-            share = max((budget - len(said)) // left, _LEAST_SHARE)
-            fresh = table.tell(share)
-            for value in fresh:
+            fresh = table.tell(max(budget // left, _LEAST_SHARE))
+            for one in fresh:
+                budget -= one.rows.size
                 for dependent in self._dependents.get(name, ()):
-                    dependent.touch(tuple(value.scope), [tuple(value.scope.values())])
-            said += fresh
-        return said
+                    dependent.follow(one)
+            told += fresh
+        return told
 
     def _flow(self) -> None:
         """Changes of cells go into windows and slots, windows move to engine time."""
@@ -237,11 +244,10 @@ class RunJudge:
         """Whether values wait that a bound kept back."""
         return any(table.pending for table in self._tables.values())
 
-    def told(self) -> Iterator[KpiValue]:
+    def told(self) -> list[Told]:
         """Every value as last told."""
-        for table in self._tables.values():
-            for told in table.told.values():
-                yield from told.values.values()
+        every = (said for table in self._tables.values() for said in table.said.values())
+        return [Told(said, np.flatnonzero(said.known())) for said in every]
 
     def closed(self, version: int, budget: int | None) -> list[ClosedWindow]:
         """Slots that have closed or changed since; call it after ``values``."""
@@ -264,19 +270,19 @@ class RunJudge:
 
     def _drop(self, name: str, cube: CubeTable) -> None:
         alive = cube.live_scopes()
-        for kpi, window in self._windows.items():
+        for window in self._windows.values():
             if window.cube == name:
-                for scope in window.drop(alive):
-                    self._removed.append((kpi, scope))
-                    for dependent in self._dependents.get(kpi, ()):
-                        self._forget(dependent, scope)
+                for gone in window.drop(alive):
+                    self._remove(gone)
 
-    def _forget(self, derived: DerivedTable, scope: Scope) -> None:
-        gone = derived.drop(tuple(scope), tuple(scope.values()))
-        if gone is not None:
-            self._removed.append((derived.kpi.name, gone))
-            for dependent in self._dependents.get(derived.kpi.name, ()):
-                self._forget(dependent, scope)
+    def _remove(self, gone: Told) -> None:
+        """Note what is gone, and let what was derived from it go too."""
+        name = gone.said.kpi.name
+        self._removed += [(name, gone.said.scope(row)) for row in gone.rows.tolist()]
+        for dependent in self._dependents.get(name, ()):
+            derived = dependent.drop(gone)
+            if derived is not None:
+                self._remove(derived)
 
     def removed(self) -> list[tuple[str, Scope]]:
         """Scopes that are gone since this was last asked."""
@@ -328,7 +334,9 @@ class RunJudge:
             return
         self.program = load(self.catalogue)
         self._cubes = {
-            cube.id: CubeTable(cube) for cube in self.program.cubes if cube.judge == self.partition
+            cube.id: CubeTable(cube, self.strings)
+            for cube in self.program.cubes
+            if cube.judge == self.partition
         }
         for name, cube in self._cubes.items():
             cube.load(meta[f"table/{name}"], under(f"table/{name}", arrays))

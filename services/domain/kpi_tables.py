@@ -7,31 +7,21 @@ Values are computed only for scopes that changed, and only as many at a time as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import isnan
 from typing import Protocol
 
 import numpy as np
 
 from services.domain.catalogue import Kpi, KpiType, WindowKind
-from services.domain.cube_tables import CubeTable, Delta, Grouping, Texts
-from services.domain.facts import KpiValue, Scope
+from services.domain.cube_tables import CubeTable, Delta, Grouping
 from services.domain.formulas import Formula
-from services.domain.readings import Reading, Values, derive, required
-from services.domain.rows import Mask, Numbers
+from services.domain.groups import Groups, Texts
+from services.domain.readings import Reading, Values, derive
+from services.domain.rows import Mask, Numbers, Strings
+from services.domain.said import Said, Told
 from services.domain.tables import MONOTONE, Table, grown, negated
-from services.domain.verdicts import judge_many
 from services.domain.windows import Span, pane_length, window_span
 
 _EVER = -(2**63)
-
-
-@dataclass(slots=True)
-class Told:
-    """What was last said of a KPI at the groups of one grouping."""
-
-    dimensions: Texts
-    values: dict[Texts, KpiValue] = field(default_factory=dict)
 
 
 class CurrentTable(Protocol):
@@ -43,8 +33,8 @@ class CurrentTable(Protocol):
         ...
 
     @property
-    def told(self) -> Mapping[Texts, Told]:
-        """What was said, by grouping."""
+    def said(self) -> Mapping[Texts, Said]:
+        """What was last said, by grouping."""
         ...
 
     @property
@@ -57,7 +47,7 @@ class CurrentTable(Protocol):
         """Whether values wait to be told."""
         ...
 
-    def tell(self, budget: int) -> list[KpiValue]:
+    def tell(self, budget: int) -> list[Told]:
         """Compute at most ``budget`` values that may have changed (the total first); those that did."""
         ...
 
@@ -65,40 +55,12 @@ class CurrentTable(Protocol):
         """Whether a source that the KPI lives on is silent."""
         ...
 
-    def touch(self, dimensions: Texts | None = None, keys: Sequence[Texts] = ()) -> None:
-        """These scopes, or all that were told, may have changed."""
+    def touch(self) -> None:
+        """All that was said may have changed."""
         ...
 
 
-def speak(
-    kpi: Kpi, told: Told, keys: Sequence[Texts], found: Values, *, span: Span, now: int, stale: bool
-) -> list[KpiValue]:
-    """Judge values at the scopes ``keys``; those that say something else than what was ``told``."""
-    verdicts = judge_many(kpi.target, found.values, found.samples, required(kpi), stale=stale)
-    fresh = []
-    rows = zip(keys, found.values.tolist(), found.samples.tolist(), verdicts, strict=True)
-    for key, number, samples, (status, reason, gap) in rows:
-        value = None if isnan(number) else number
-        before = told.values.get(key)
-        if before is not None and _same(before, value, samples, span) and before.reason is reason:
-            continue
-        scope = before.scope if before is not None else dict(zip(told.dimensions, key, strict=True))
-        said = KpiValue(kpi.name, scope, value, status, reason, gap, samples, span.start, span.end, now)
-        told.values[key] = said
-        fresh.append(said)
-    return fresh
-
-
-def _same(before: KpiValue, value: float | None, samples: int, span: Span) -> bool:
-    return (
-        before.value == value
-        and before.samples == samples
-        and before.window_start == span.start
-        and before.window_end == span.end
-    )
-
-
-class _Groups:
+class _Running:
     """Running aggregates of one grouping."""
 
     def __init__(self, reading: Reading, grouping: Grouping) -> None:
@@ -128,8 +90,8 @@ class WindowTable:
         self._reading = reading
         self._cube = cube
         self._measures = list(dict.fromkeys(part.measure for part in reading.parts))
-        self._groups = [_Groups(reading, cube.scopes.grouping(one)) for one in reading.program.groupings]
-        self.told = {one.grouping.dimensions: Told(one.grouping.dimensions) for one in self._groups}
+        self._groups = [_Running(reading, cube.scopes.grouping(one)) for one in reading.program.groupings]
+        self.said = {one.grouping.dimensions: Said(reading.kpi, one.grouping) for one in self._groups}
         self._shown = Span(0, 0)
         self._reach = Span(_EVER, _EVER)
         self._now = 0
@@ -188,51 +150,40 @@ class WindowTable:
             self._stale = stale
             self.touch()
 
-    def touch(self, dimensions: Texts | None = None, keys: Sequence[Texts] = ()) -> None:
+    def touch(self) -> None:
         """See ``CurrentTable``."""
-        for groups in self._groups:
-            if dimensions is None:
-                numbers = [
-                    groups.grouping.number[key] for key in self.told[groups.grouping.dimensions].values
-                ]
-                groups.dirty[numbers] = True
-            elif dimensions == groups.grouping.dimensions:
-                groups.dirty[[groups.grouping.number[key] for key in keys]] = True
+        for groups, said in zip(self._groups, self.said.values(), strict=True):
+            groups.dirty = grown(groups.dirty, groups.grouping.size)
+            groups.dirty[: groups.grouping.size] |= said.known()
 
-    def tell(self, budget: int) -> list[KpiValue]:
+    def tell(self, budget: int) -> list[Told]:
         """See ``CurrentTable``."""
-        said: list[KpiValue] = []
-        for groups in self._groups:
-            if budget <= 0:
-                break
-            numbers = np.flatnonzero(groups.dirty[: groups.grouping.size])[:budget]
+        told: list[Told] = []
+        for groups, said in zip(self._groups, self.said.values(), strict=True):
+            numbers = np.flatnonzero(groups.dirty[: groups.grouping.size])[: max(budget, 0)]
             if numbers.size:
                 budget -= numbers.size
                 groups.dirty[numbers] = False
-                said += self._tell(groups, numbers)
-        return said
+                found = self._read(groups, numbers)
+                fresh = said.say(numbers, found, self._shown, now=self._now, stale=self._stale)
+                told.append(Told(said, fresh))
+        return told
 
-    def drop(self, alive: Mask) -> Iterator[Scope]:
+    def drop(self, alive: Mask) -> Iterator[Told]:
         """Forget groups none of whose scopes is ``alive``; those that had been told."""
-        for groups in self._groups:
+        for groups, said in zip(self._groups, self.said.values(), strict=True):
             grouping = groups.grouping
             if not grouping.dimensions:
                 continue
             left = np.zeros(grouping.size, np.bool_)
             left[grouping.of_scope[: alive.size][alive]] = True
-            told = self.told[grouping.dimensions].values
-            for number in np.flatnonzero(~left).tolist():
-                before = told.pop(grouping.keys[number], None)
-                groups.dirty[number : number + 1] = False
-                if before is not None:
-                    yield before.scope
+            gone = np.flatnonzero(~left)
+            groups.dirty[gone[gone < groups.dirty.size]] = False
+            yield Told(said, said.forget(gone))
 
-    def _tell(self, groups: _Groups, numbers: Numbers) -> list[KpiValue]:
+    def _read(self, groups: _Running, numbers: Numbers) -> Values:
         picked = {one: groups.table.pick(one, numbers) for one in self._measures}
-        found = self._reading.read({part.role: picked[part.measure] for part in self._reading.parts})
-        keys = [groups.grouping.keys[number] for number in numbers.tolist()]
-        told = self.told[groups.grouping.dimensions]
-        return speak(self.kpi, told, keys, found, span=self._shown, now=self._now, stale=self._stale)
+        return self._reading.read({part.role: picked[part.measure] for part in self._reading.parts})
 
     def _add(self, delta: Delta, touched: Mask, inside: Mask) -> None:
         for groups in self._groups:
@@ -266,19 +217,54 @@ class WindowTable:
         self._add(delta, touched, touched)
 
 
+class _Link:
+    """Which row of a derived KPI's table belongs to which group of an input, by one grouping."""
+
+    def __init__(self, said: Said, own: Groups) -> None:
+        self._said = said
+        self._own = own
+        self._ours = np.empty(0, np.int64)
+        self._theirs = np.empty(0, np.int64)
+
+    def ours(self, theirs: Numbers) -> Numbers:
+        """Our rows for groups of the input; made now where they are new."""
+        done, keys = self._ours.size, self._said.groups.keys
+        if done < len(keys):
+            fresh = self._own.numbers(keys[done:])
+            self._ours = np.concatenate([self._ours, fresh])
+            self._theirs = grown(self._theirs, self._own.size, -1)
+            self._theirs[fresh] = np.arange(done, len(keys))
+        return self._ours[theirs]
+
+    def values(self, ours: Numbers, nothing: Values) -> Values:
+        """What the input last said at our rows; ``nothing`` where it never spoke of them."""
+        self.ours(np.empty(0, np.int64))
+        self._theirs = grown(self._theirs, self._own.size, -1)
+        return self._said.at(self._theirs[ours], nothing)
+
+
 class DerivedTable:
     """The current values of a KPI that is computed from others."""
 
-    def __init__(self, reading: Reading, inputs: Mapping[str, CurrentTable], formula: Formula) -> None:
+    def __init__(
+        self, reading: Reading, inputs: Mapping[str, CurrentTable], formula: Formula, strings: Strings
+    ) -> None:
         self._reading = reading
         self._inputs = inputs
         self._formula = formula
-        self.told = {one: Told(one) for one in reading.program.groupings}
-        self._dirty: dict[Texts, dict[Texts, None]] = {one: {} for one in self.told}
+        self.said = {one: Said(reading.kpi, Groups(one, strings)) for one in reading.program.groupings}
+        self._links = {
+            (name, one): _Link(table.said[one], said.groups)
+            for name, table in inputs.items()
+            for one, said in self.said.items()
+            if one in table.said
+        }
+        self._dirty = {one: np.zeros(1, np.bool_) for one in self.said}
         self._pane = pane_length(reading.kpi.window, reading.kpi.grain)
         self._now = 0
         self._stale = False
-        self._dirty[()][()] = None
+        self.said[()].groups.number(())
+        self._dirty[()][0] = True
 
     @property
     def kpi(self) -> Kpi:
@@ -293,7 +279,7 @@ class DerivedTable:
     @property
     def pending(self) -> bool:
         """See ``CurrentTable``."""
-        return any(self._dirty.values())
+        return any(dirty.any() for dirty in self._dirty.values())
 
     def move(self, now: int) -> None:
         """Let the window be that of ``now``."""
@@ -305,44 +291,48 @@ class DerivedTable:
             self._stale = stale
             self.touch()
 
-    def touch(self, dimensions: Texts | None = None, keys: Sequence[Texts] = ()) -> None:
+    def touch(self) -> None:
         """See ``CurrentTable``."""
-        if dimensions is None:
-            for one, told in self.told.items():
-                self._dirty[one].update(dict.fromkeys(told.values))
-        elif dimensions in self._dirty:
-            self._dirty[dimensions].update(dict.fromkeys(keys))
+        for one, said in self.said.items():
+            self._mark(one, np.flatnonzero(said.known()))
 
-    def tell(self, budget: int) -> list[KpiValue]:
+    def follow(self, told: Told) -> None:
+        """What is computed from what an input has told may have changed."""
+        dimensions = told.said.groups.dimensions
+        link = self._links.get((told.said.kpi.name, dimensions))
+        if link is not None and told.rows.size:
+            self._mark(dimensions, link.ours(told.rows))
+
+    def tell(self, budget: int) -> list[Told]:
         """See ``CurrentTable``."""
-        said: list[KpiValue] = []
+        told: list[Told] = []
         span = window_span(self.kpi.window, self._now, self._pane)
-        for dimensions, dirty in self._dirty.items():
-            keys = [key for key, _ in zip(dirty, range(max(budget, 0)), strict=False)]
-            if keys:
-                budget -= len(keys)
-                for key in keys:
-                    del dirty[key]
-                inputs = {name: _known(one, dimensions, keys) for name, one in self._inputs.items()}
+        for dimensions, said in self.said.items():
+            rows = np.flatnonzero(self._dirty[dimensions])[: max(budget, 0)]
+            if rows.size:
+                budget -= rows.size
+                self._dirty[dimensions][rows] = False
+                inputs = {name: self._input(name, dimensions, rows) for name in self._inputs}
                 found = derive(self._formula, inputs, self.kpi.scale)
-                told = self.told[dimensions]
-                said += speak(self.kpi, told, keys, found, span=span, now=self._now, stale=self._stale)
-        return said
+                told.append(Told(said, said.say(rows, found, span, now=self._now, stale=self._stale)))
+        return told
 
-    def drop(self, dimensions: Texts, key: Texts) -> Scope | None:
-        """Forget a scope that an input has forgotten; returns it where it had been told."""
-        told = self.told.get(dimensions)
-        before = told.values.pop(key, None) if told is not None else None
-        return before.scope if before is not None else None
+    def drop(self, gone: Told) -> Told | None:
+        """Forget what an input has forgotten; what of it had been told."""
+        dimensions = gone.said.groups.dimensions
+        link = self._links.get((gone.said.kpi.name, dimensions))
+        if link is None or not gone.rows.size:
+            return None
+        said = self.said[dimensions]
+        return Told(said, said.forget(link.ours(gone.rows)))
 
+    def _mark(self, dimensions: Texts, rows: Numbers) -> None:
+        dirty = self._dirty[dimensions] = grown(self._dirty[dimensions], self.said[dimensions].groups.size)
+        dirty[rows] = True
 
-def _known(table: CurrentTable, dimensions: Texts, keys: Sequence[Texts]) -> Values:
-    """What an input last said at some scopes; that of nothing where it never spoke of them."""
-    told = table.told.get(dimensions)
-    if told is None:
-        return Values(np.full(len(keys), np.nan), np.zeros(len(keys), np.int64))
-    blank, none = float(table.nothing.values[0]), int(table.nothing.samples[0])
-    said = [told.values.get(key) for key in keys]
-    values = [blank if one is None else np.nan if one.value is None else one.value for one in said]
-    samples = [none if one is None else one.samples for one in said]
-    return Values(np.array(values, np.float64), np.array(samples, np.int64))
+    def _input(self, name: str, dimensions: Texts, rows: Numbers) -> Values:
+        """What an input last said at some of our rows."""
+        link = self._links.get((name, dimensions))
+        if link is None:
+            return Values(np.full(rows.size, np.nan), np.zeros(rows.size, np.int64))
+        return link.values(rows, self._inputs[name].nothing)

@@ -101,23 +101,9 @@ def reading(program: Program, name: str) -> Reading:
 
 def derive(formula: Formula, inputs: Mapping[str, Values], scale: float) -> Values:
     """A derived KPI from its inputs, scope by scope, times ``scale``; a division by zero has no value."""
-    columns = {
-        name: [None if np.isnan(v) else v for v in one.values.tolist()] for name, one in inputs.items()
-    }
     samples = np.minimum.reduce([one.samples for one in inputs.values()])
-    found = [
-        _evaluate(formula, dict(zip(columns, row, strict=True)))
-        for row in zip(*columns.values(), strict=True)
-    ]
-    return Values(np.array(found, np.float64) * scale, samples)
-
-
-def _evaluate(formula: Formula, row: Mapping[str, float | None]) -> float:
-    try:
-        value = formula.evaluate(row)
-    except (ZeroDivisionError, OverflowError):
-        return np.nan
-    return np.nan if value is None else value
+    found = formula.evaluate({name: one.values for name, one in inputs.items()})
+    return Values(found * scale, samples)
 
 
 def _under(name: str, aggregates: Parts) -> Parts:

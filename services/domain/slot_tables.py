@@ -19,7 +19,7 @@ from services.domain.facts import ClosedWindow
 from services.domain.index import Index, pair
 from services.domain.program import BASE
 from services.domain.readings import Part, Reading
-from services.domain.rows import Mask, Numbers
+from services.domain.rows import Mask, Numbers, Strings
 from services.domain.sketches import Sketch
 from services.domain.tables import Table, grown
 from services.domain.windows import slots
@@ -37,7 +37,7 @@ class SlotTable:
         self._parts: dict[str, list[Part]] = {}
         for part in reading.parts:
             self._parts.setdefault(part.cube, []).append(part)
-        self._scopes = Scopes(reading.kpi.dimensions)
+        self._scopes = Scopes(reading.kpi.dimensions, Strings())
         self._own = {cube: np.empty(0, np.int64) for cube in self._parts}
         self._horizon = max((cubes[cube].cube.horizon_ms for cube in self._parts), default=0)
         self._starts = Index()

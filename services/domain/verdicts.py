@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.catalogue import Direction, Target
-from services.domain.facts import Reason, Status
+from services.domain.facts import REASONS, Reason, Status
 from services.domain.rows import Numbers
 
 Floats = NDArray[np.float64]
+ReasonCodes = NDArray[np.uint8]
 
 
 class Verdict(NamedTuple):
@@ -24,18 +24,6 @@ class Verdict(NamedTuple):
     status: Status
     reason: Reason
     gap: float | None
-
-
-_WORDS = {
-    Reason.NO_DATA: Status.UNKNOWN,
-    Reason.STALE: Status.UNKNOWN,
-    Reason.TOO_FEW_SAMPLES: Status.UNKNOWN,
-    Reason.DIVISION_BY_ZERO: Status.UNKNOWN,
-    Reason.NO_TARGET: Status.ON_PLAN,
-    Reason.WITHIN_TARGET: Status.ON_PLAN,
-    Reason.WITHIN_BAND: Status.WATCH,
-    Reason.BEYOND_BAND: Status.OFF_PLAN,
-}
 
 
 def judge(
@@ -49,7 +37,7 @@ def judge(
     """
     gap = value - target.value if target is not None and value is not None else None
     reason = _doubt(value, samples, minimum_samples, stale=stale) or _held(target, gap)
-    return Verdict(_WORDS[reason], reason, gap)
+    return Verdict(reason.status, reason, gap)
 
 
 def _doubt(value: float | None, samples: int, minimum: int, *, stale: bool) -> Reason | None:
@@ -82,37 +70,37 @@ def _beyond(direction: Direction, gap: float, band: float) -> float:
 
 def judge_many(
     target: Target | None, values: Floats, samples: Numbers, minimum_samples: int, *, stale: bool = False
-) -> list[Verdict]:
-    """``judge`` of each; NaN in ``values`` is None."""
-    known = ~np.isnan(values)
-    doubts: Sequence[tuple[NDArray[np.bool_], Reason]] = [
-        (np.full(values.size, stale), Reason.STALE),
-        (~known & (samples == 0), Reason.NO_DATA),
-        (samples < minimum_samples, Reason.TOO_FEW_SAMPLES),
-        (~known, Reason.DIVISION_BY_ZERO),
-    ]
-    reasons = np.full(values.size, _REASONS.index(Reason.NO_TARGET))
-    gaps: Sequence[float | None] = [None] * values.size
-    if target is not None:
-        gap = values - target.value
-        gaps = [each if ok else None for each, ok in zip(gap.tolist(), known.tolist(), strict=True)]
-        reasons = _held_many(target, gap)
-    for mask, reason in reversed(doubts):
-        reasons[mask] = _REASONS.index(reason)
-    words = [(_WORDS[reason], reason) for reason in _REASONS]
-    return [
-        Verdict(words[code][0], words[code][1], gap) for code, gap in zip(reasons.tolist(), gaps, strict=True)
-    ]
+) -> ReasonCodes:
+    """The reason that ``judge`` gives each, as its index in ``REASONS``; NaN in ``values`` is None."""
+    if stale:
+        return np.full(values.size, _CODE[Reason.STALE])
+    unknown = np.isnan(values)
+    codes = _held_many(target, values)
+    codes[unknown] = _CODE[Reason.DIVISION_BY_ZERO]
+    if minimum_samples > 0:
+        codes[samples < minimum_samples] = _CODE[Reason.TOO_FEW_SAMPLES]
+    codes[unknown & (samples == 0)] = _CODE[Reason.NO_DATA]
+    return codes
 
 
-_REASONS = list(Reason)
+def gaps(target: Target | None, values: Floats) -> Floats:
+    """How far each is from the target; NaN without one or without a value."""
+    return values - (np.nan if target is None else target.value)
 
 
-def _held_many(target: Target, gap: Floats) -> NDArray[np.int64]:
+_CODE = {reason: np.uint8(code) for code, reason in enumerate(REASONS)}
+_LINES = np.array(
+    [_CODE[Reason.WITHIN_TARGET], _CODE[Reason.WITHIN_BAND], _CODE[Reason.BEYOND_BAND]], np.uint8
+)
+
+
+def _held_many(target: Target | None, values: Floats) -> ReasonCodes:
+    if target is None:
+        return np.full(values.size, _CODE[Reason.NO_TARGET])
+    gap = values - target.value
     if target.direction is Direction.BETWEEN:
         beyond = np.abs(gap) - target.band
     else:
         beyond = gap if target.direction is Direction.AT_MOST else -gap
-    code = _REASONS.index
-    band = np.where(beyond <= target.band, code(Reason.WITHIN_BAND), code(Reason.BEYOND_BAND))
-    return np.where(beyond <= 0, code(Reason.WITHIN_TARGET), band)
+    lines_crossed = (beyond > 0).astype(np.intp) + (beyond > max(target.band, 0))
+    return _LINES[lines_crossed]

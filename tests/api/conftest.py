@@ -30,7 +30,7 @@ from services.domain.catalogue import (
     Window,
     WindowKind,
 )
-from services.domain.facts import CaseFact, KpiValue, KpiValues, Reason, Status
+from services.domain.facts import CaseFact, KpiValue, KpiValues, Reason, Status, ValueColumns
 from services.intake.framing import Intake
 from services.intake.http import HttpIntake
 from services.keys import Keyring
@@ -141,7 +141,7 @@ def told(
         keyframe,
         NOW - 500,
         NOW - 900,
-        list(values),
+        ValueColumns.of(values),
         **more,  # type: ignore[arg-type]  # fields of KpiValues
     )
 

@@ -25,6 +25,7 @@ from services.domain.facts import (
     KpiValues,
     Reason,
     Status,
+    ValueColumns,
 )
 from services.domain.stored import ApiKey, CaseQuery, RunRecord
 from services.errors import InvalidInput, NotFound, Unavailable
@@ -267,9 +268,9 @@ async def test_the_latest_attempt_of_a_run_holds(database: Database) -> None:
 async def test_the_last_values_of_a_run_are_kept_per_partition(database: Database) -> None:
     """So that an import can be looked at when the kpis topic has long forgotten it."""
     value = KpiValue("orders", {"site": "W01"}, 2.5, Status.WATCH, Reason.WITHIN_BAND, -0.5, 9, 0, 10, 10)
-    told = KpiValues("default", "olist", 1, "d", 0, 5, True, 10, 9, [value], complete=True)
+    told = KpiValues("default", "olist", 1, "d", 0, 5, True, 10, 9, ValueColumns.of([value]), complete=True)
     await database.runs.keep_final([told, replace(told, partition=1)])
-    await database.runs.keep_final([replace(told, attempt=0, values=[])])
+    await database.runs.keep_final([replace(told, attempt=0, values=ValueColumns.of([]))])
     assert sorted(await database.runs.finals(), key=lambda each: each.partition) == [
         told,
         replace(told, partition=1),
@@ -278,7 +279,10 @@ async def test_the_last_values_of_a_run_are_kept_per_partition(database: Databas
 
 async def test_the_last_values_may_come_in_parts(database: Database) -> None:
     """A keyframe too large for one record is kept and given back part by part, in order."""
-    parts = [KpiValues("default", "olist", 1, "d", 0, 5, True, 10, 9, [], part=at, parts=2) for at in (1, 0)]
+    parts = [
+        KpiValues("default", "olist", 1, "d", 0, 5, True, 10, 9, ValueColumns.of([]), part=at, parts=2)
+        for at in (1, 0)
+    ]
     await database.runs.keep_final(parts)
     assert [each.part for each in await database.runs.finals()] == [0, 1]
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.adapters.log.embedded import EmbeddedLog
-from services.domain.facts import KpiValue, KpiValues, Reason, SourceFreshness, Status
-from services.live import LiveView, value_key
+from services.domain.facts import KpiValue, KpiValues, Reason, SourceFreshness, Status, ValueColumns
+from services.domain.live_values import value_key
+from services.live import LiveView
 from services.ports import Append, TopicSpec
 from services.records import encode
 
@@ -33,7 +34,8 @@ def told(position: int, *values: KpiValue, **more: object) -> KpiValues:
         "watermark": 1_500,
         "run": "live",
     } | more
-    return KpiValues(tenant="default", digest="d", position=position, values=list(values), **fields)  # type: ignore[arg-type]  # the fields above
+    columns = ValueColumns.of(values)
+    return KpiValues(tenant="default", digest="d", position=position, values=columns, **fields)  # type: ignore[arg-type]  # the fields above
 
 
 def totals(live: LiveView, run: str = "live") -> dict[str, float | None]:

@@ -10,7 +10,15 @@ import pytest
 from services.adapters.clock import SystemClock
 from services.adapters.database import Database
 from services.adapters.log.embedded import EmbeddedLog
-from services.domain.facts import CaseFact, CaseFacts, ClosedWindow, ClosedWindows, DeadLetter, KpiValues
+from services.domain.facts import (
+    CaseFact,
+    CaseFacts,
+    ClosedWindow,
+    ClosedWindows,
+    DeadLetter,
+    KpiValues,
+    ValueColumns,
+)
 from services.domain.stored import CaseQuery
 from services.errors import Unavailable
 from services.ports import Append, Consumer
@@ -71,7 +79,9 @@ def case(name: str, attempt: int = 0) -> CaseFacts:
 
 
 def final(attempt: int, *, complete: bool = True) -> KpiValues:
-    return KpiValues("default", "olist", attempt, "d", 0, 9, True, 5, 5, [], complete=complete)
+    return KpiValues(
+        "default", "olist", attempt, "d", 0, 9, True, 5, 5, ValueColumns.of([]), complete=complete
+    )
 
 
 async def say(log: EmbeddedLog, *facts: Fact) -> None:

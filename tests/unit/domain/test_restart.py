@@ -15,6 +15,7 @@ from services.domain.cube_tables import CubeTable
 from services.domain.frames import Kind
 from services.domain.observe import Observer
 from services.domain.program import BASE, Cube
+from services.domain.rows import Strings
 from tests.unit.domain.shop import DAY, MINUTE, NOON, Sale, fold, frame, measure, program, told
 
 MEASURES = (measure(Agg.COUNT), measure(Agg.SUM, "amount"), measure(Agg.PERCENTILE, "amount"))
@@ -36,7 +37,7 @@ class Judged:
 
     offset: int = -1
     tables: dict[str, CubeTable] = field(
-        default_factory=lambda: {cube.id: CubeTable(cube) for cube in (CARRYING, LEAVING)}
+        default_factory=lambda: {cube.id: CubeTable(cube, Strings()) for cube in (CARRYING, LEAVING)}
     )
     slots: Counter[tuple[str, tuple[str, ...], int]] = field(default_factory=Counter)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.domain.catalogue import Direction, Target
-from services.domain.facts import Reason, Status
-from services.domain.verdicts import judge, judge_many
+from services.domain.facts import REASONS, Reason, Status
+from services.domain.verdicts import gaps, judge, judge_many
 
 AT_LEAST = Target(95, 2, Direction.AT_LEAST)
 AT_MOST = Target(10, 5, Direction.AT_MOST)
@@ -77,7 +77,10 @@ def test_many_values_are_judged_as_each(
     values = np.array([np.nan if value is None else value for value, _ in cases], np.float64)
     samples = np.array([n for _, n in cases], np.int64)
     expected = [judge(target, value, n, minimum, stale=stale) for value, n in cases]
-    assert judge_many(target, values, samples, minimum, stale=stale) == expected
+    codes = judge_many(target, values, samples, minimum, stale=stale)
+    known = [None if np.isnan(gap) else gap for gap in gaps(target, values).tolist()]
+    assert [REASONS[code] for code in codes.tolist()] == [verdict.reason for verdict in expected]
+    assert known == [verdict.gap for verdict in expected]
 
 
 @given(st.sampled_from([AT_LEAST, AT_MOST]), st.floats(-200, 200), st.floats(0, 50))

@@ -1,0 +1,158 @@
+"""The latest values of one judge partition, in columns: a record is laid over them as a whole, and a ``KpiValue`` is
+made only for whoever asks for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.domain.facts import FIGURES, KpiValue, Scope, ValueColumns, kpi_value
+from services.domain.index import Index
+from services.domain.rows import Hashes, Numbers, Strings, hash_numbers
+from services.domain.tables import grown
+
+ValueKey = tuple[str, tuple[tuple[str, str], ...]]
+"""(KPI, scope as sorted pairs)."""
+
+_COMPARED = tuple(name for name in FIGURES if name != "as_of")
+_ROOM_FOR_GONE = 1_000
+
+
+def value_key(kpi: str, scope: Scope) -> ValueKey:
+    """What a value is filed under."""
+    return kpi, tuple(sorted(scope.items()))
+
+
+class LiveValues:
+    """A row per (KPI, scope); one that is gone keeps its row, for it may come back."""
+
+    def __init__(self) -> None:
+        self.keys: list[ValueKey] = []
+        self._scopes: list[Scope] = []
+        self._row: dict[ValueKey, int] = {}
+        self._present = np.zeros(1, np.bool_)
+        self._columns: dict[str, NDArray[Any]] = {}
+        # How a record names a row: by table and codes, hashed.
+        self._strings = Strings()
+        self._tables: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._names = Index()
+        self._row_of = np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._present))
+
+    def lay(self, told: ValueColumns) -> tuple[Numbers, Numbers]:
+        """Take values over; all their rows, and those of which another value was known, or none."""
+        rows = self._rows(told)
+        changed = ~self._present[rows]
+        for name in FIGURES:
+            fresh = getattr(told, name)
+            held = self._columns.setdefault(name, np.zeros(1, fresh.dtype))
+            held = self._columns[name] = grown(held, len(self.keys))
+            if name in _COMPARED:
+                before = held[rows]
+                other = before != fresh
+                if fresh.dtype.kind == "f":
+                    other &= ~(np.isnan(before) & np.isnan(fresh))
+                changed |= other
+            held[rows] = fresh
+        self._present[rows] = True
+        return rows, rows[changed]
+
+    def rows_of(self, keys: Iterable[ValueKey]) -> Numbers:
+        """The rows of those that are there."""
+        found = (self._row.get(key) for key in keys)
+        rows = np.array([row for row in found if row is not None], np.int64)
+        return rows[self._present[rows]]
+
+    def drop(self, rows: Numbers) -> None:
+        """These are gone."""
+        self._present[rows] = False
+
+    def tidy(self) -> None:
+        """Forget what is gone where it is much. Rows that were given out before are then of a ``keys`` of before."""
+        gone = len(self.keys) - len(self)
+        if gone > max(_ROOM_FOR_GONE, len(self)):
+            self._close_ranks()
+
+    def others(self, rows: Iterable[Numbers]) -> Numbers:
+        """All rows that are there, but for these."""
+        left = self._present.copy()
+        for each in rows:
+            left[each] = False
+        return np.flatnonzero(left)
+
+    def pick(self, rows: Numbers) -> Iterator[tuple[ValueKey, KpiValue]]:
+        """The values of these rows."""
+        columns = [self._columns[name][rows].tolist() for name in FIGURES] if rows.size else []
+        for row, figures in zip(rows.tolist(), zip(*columns, strict=True), strict=True):
+            key = self.keys[row]
+            yield key, kpi_value(key[0], self._scopes[row], figures)
+
+    def get(self, key: ValueKey) -> KpiValue | None:
+        """One of them."""
+        return next((value for _, value in self.pick(self.rows_of([key]))), None)
+
+    def all(self) -> Numbers:
+        """The rows of all that are there."""
+        return np.flatnonzero(self._present)
+
+    def _rows(self, told: ValueColumns) -> Numbers:
+        names = self._hashed(told)
+        found, before = self._names.upsert(names)
+        if len(self._names) > before:
+            self._admit(told, found, before)
+        return self._row_of[found]
+
+    def _hashed(self, told: ValueColumns) -> Hashes:
+        """One number for each value's (KPI, dimensions, codes)."""
+        own = np.array([self._strings.code(text) for text in told.strings], np.int32)
+        codes = own[told.codes] if own.size else told.codes
+        tables = [
+            self._tables.setdefault((one.kpi, one.dimensions), len(self._tables)) for one in told.tables
+        ]
+        sizes = np.array([one.size for one in told.tables], np.int64)
+        widths = np.repeat(np.array([len(one.dimensions) for one in told.tables], np.int64), sizes)
+        first = np.cumsum(widths) - widths
+        hashes = hash_numbers(np.repeat(np.array(tables, np.int64), sizes))
+        for place in range(int(widths.max(initial=0))):
+            wide = np.flatnonzero(widths > place)
+            mixed = hashes[wide].view(np.int64) ^ codes[first[wide] + place]
+            hashes[wide] = hash_numbers(mixed)
+        return hashes
+
+    def _admit(self, told: ValueColumns, found: NDArray[np.int32], before: int) -> None:
+        """Rows for names that are new. Two names mean one row where they name the dimensions in another order."""
+        self._row_of = grown(self._row_of, len(self._names))
+        starts = np.cumsum([0, *(one.size for one in told.tables)])
+        code_starts = np.cumsum([0, *(one.size * len(one.dimensions) for one in told.tables)])
+        for place in np.flatnonzero(found >= before).tolist():
+            number = int(np.searchsorted(starts, place, side="right")) - 1
+            table = told.tables[number]
+            width = len(table.dimensions)
+            at = int(code_starts[number]) + (place - int(starts[number])) * width
+            texts = [told.strings[code] for code in told.codes[at : at + width].tolist()]
+            scope = dict(zip(table.dimensions, texts, strict=True))
+            self._row_of[found[place]] = self._row_for(value_key(table.kpi, scope), scope)
+
+    def _row_for(self, key: ValueKey, scope: Scope) -> int:
+        row = self._row.setdefault(key, len(self.keys))
+        if row == len(self.keys):
+            self.keys.append(key)
+            self._scopes.append(scope)
+            self._present = grown(self._present, len(self.keys))
+        return row
+
+    def _close_ranks(self) -> None:
+        rows = self.all()
+        kept = rows.tolist()
+        self.keys = [self.keys[row] for row in kept]
+        self._scopes = [self._scopes[row] for row in kept]
+        self._row = {key: row for row, key in enumerate(self.keys)}
+        self._columns = {name: column[rows] for name, column in self._columns.items()}
+        self._present = np.ones(len(kept), np.bool_)
+        self._names, self._row_of, self._strings, self._tables = Index(), np.empty(0, np.int64), Strings(), {}

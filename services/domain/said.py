@@ -1,0 +1,144 @@
+"""What JUDGE last said of a KPI at the scopes of one grouping, in columns; and the columns that readers are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from services.domain.catalogue import Kpi
+from services.domain.facts import ValueColumns, ValueTable
+from services.domain.groups import Groups
+from services.domain.readings import Values, required
+from services.domain.rows import Mask, Numbers, Strings
+from services.domain.tables import grown
+from services.domain.verdicts import gaps, judge_many
+from services.domain.windows import Span
+
+_NEVER = np.uint8(255)
+
+
+class Said:
+    """One row per group."""
+
+    def __init__(self, kpi: Kpi, groups: Groups) -> None:
+        self.kpi = kpi
+        self.groups = groups
+        self.value = np.zeros(1, np.float64)
+        self.samples = np.zeros(1, np.int64)
+        self.reason = np.full(1, _NEVER)
+        self.start, self.end, self.as_of = (np.zeros(1, np.int64) for _ in range(3))
+
+    def say(self, rows: Numbers, found: Values, span: Span, *, now: int, stale: bool) -> Numbers:
+        """Judge what was ``found`` at ``rows``; those of them at which something else was said before."""
+        self._grow()
+        reason = judge_many(self.kpi.target, found.values, found.samples, required(self.kpi), stale=stale)
+        before = self.value[rows]
+        # A value that comes or goes has another reason, unless nothing is said of it (stale, too few samples).
+        other = (before != found.values) & ~(np.isnan(before) & np.isnan(found.values))
+        other |= self.samples[rows] != found.samples
+        other |= self.reason[rows] != reason
+        other |= (self.start[rows] != span.start) | (self.end[rows] != span.end)
+        fresh: Numbers = rows[other]
+        if fresh.size:
+            self.value[fresh], self.samples[fresh] = found.values[other], found.samples[other]
+            self.reason[fresh] = reason[other]
+            self.start[fresh], self.end[fresh], self.as_of[fresh] = span.start, span.end, now
+        return fresh
+
+    def known(self) -> Mask:
+        """Per group whether anything was said."""
+        self._grow()
+        known: Mask = self.reason[: self.groups.size] != _NEVER
+        return known
+
+    def at(self, rows: Numbers, nothing: Values) -> Values:
+        """What was said at ``rows``; ``nothing`` (of one element) where -1, and where nothing was ever said."""
+        self._grow()
+        known = (rows >= 0) & (self.reason[rows] != _NEVER)
+        value = np.where(known, self.value[rows], nothing.values)
+        return Values(value, np.where(known, self.samples[rows], nothing.samples))
+
+    def forget(self, rows: Numbers) -> Numbers:
+        """Those of ``rows`` at which something was said; it is no more."""
+        self._grow()
+        gone: Numbers = rows[self.reason[rows] != _NEVER]
+        self.reason[gone] = _NEVER
+        return gone
+
+    def scope(self, row: int) -> dict[str, str]:
+        """Of a row."""
+        return dict(zip(self.groups.dimensions, self.groups.keys[row], strict=True))
+
+    def _grow(self) -> None:
+        size = self.groups.size
+        if size <= self.value.size:
+            return
+        self.value = grown(self.value, size)
+        self.samples = grown(self.samples, size)
+        self.reason = grown(self.reason, size, int(_NEVER))
+        self.start, self.end, self.as_of = (grown(each, size) for each in (self.start, self.end, self.as_of))
+
+
+class Told(NamedTuple):
+    """Rows of ``said`` that somebody is to be told of."""
+
+    said: Said
+    rows: Numbers
+
+    def still(self) -> Told:
+        """Those that have not been forgotten since."""
+        return Told(self.said, self.rows[self.said.known()[self.rows]])
+
+
+def columns(told: Sequence[Told], strings: Strings) -> ValueColumns:
+    """What was said at these rows. Their groups' codes are of ``strings``."""
+    codes = [said.groups.codes[rows].ravel() for said, rows in told]
+    flat = np.concatenate([np.empty(0, np.int32), *codes])
+    used = np.zeros(len(strings.texts) + 1, np.bool_)
+    used[flat] = True
+    number = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    gap = [gaps(said.kpi.target, said.value[rows]) for said, rows in told]
+    figures = [
+        np.concatenate([np.empty(0, dtype), *(getattr(said, name)[rows] for said, rows in told)])
+        for name, dtype in _FIGURES.items()
+    ]
+    value, reason, samples, start, end, as_of = figures
+    return ValueColumns(
+        [ValueTable(said.kpi.name, said.groups.dimensions, rows.size) for said, rows in told],
+        [strings.texts[code] for code in np.flatnonzero(used).tolist()],
+        number[flat],
+        value,
+        np.concatenate([np.empty(0, np.float64), *gap]),
+        reason,
+        samples,
+        start,
+        end,
+        as_of,
+    )
+
+
+_FIGURES = {
+    "value": np.float64,
+    "reason": np.uint8,
+    "samples": np.int64,
+    "start": np.int64,
+    "end": np.int64,
+    "as_of": np.int64,
+}
+
+
+def portions(told: Sequence[Told], size: int) -> list[list[Told]]:
+    """All of it in portions of at most ``size`` rows; one without any where there is nothing."""
+    found: list[list[Told]] = [[]]
+    room = size
+    for said, rows in told:
+        left = rows
+        while left.size:
+            if not room:
+                found.append([])
+                room = size
+            found[-1].append(Told(said, left[:room]))
+            left, room = left[room:], room - found[-1][-1].rows.size
+    return found

@@ -185,7 +185,7 @@ async def _write(settings: Settings, log: Appender, database: Database, wanted: 
 
 
 async def _completed(node: Node, report: Report, catalogue: Catalogue) -> None:
-    """Wait until every judge partition has told the run's end, and the recorder has kept all."""
+    """Wait until every judge partition has told the run's end, and the recorder has kept all; then keep the states."""
     program = wiring.program_loader()(to_text(catalogue))
     judges = {kpi.judge for kpi in program.kpis.values()}
     view = LiveView(node.log, node.topics.kpis.name)
@@ -200,8 +200,10 @@ async def _completed(node: Node, report: Report, catalogue: Catalogue) -> None:
     finally:
         following.cancel()
     assert node.recorder is not None
+    assert node.processor is not None
     while await node.recorder.lag() > 0:  # noqa: ASYNC110  # the lag is on disk: there is nothing to be told by
         await asyncio.sleep(POLL_S)
+    await node.processor.snapshot()
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping
-from time import monotonic, thread_time
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic, thread_time, time
 from typing import Any, cast
 
 from faust import Stream
@@ -132,8 +134,7 @@ class Driver:
         """The changelog has been read: restore the states, tell everything, go on."""
         for number in sorted(partitions):
             partition = self._partitions.get(number) or Partition(number, self._factory(number))
-            found = self._table.store.take(number)
-            partition.restore(found, choose(found), lambda n=number: self._factory(n))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            self._restore(partition, self._table.store.take(number))
             partition.watched_from = monotonic()
             partition.snapshot_at = partition.snapshot_at or partition.watched_from
             self._partitions[number] = partition
@@ -159,6 +160,15 @@ class Driver:
                 await self._maybe_snapshot()
             if not progressed:
                 await self._pause()
+
+    async def snapshot(self) -> None:
+        """Snapshot every state now: whoever starts next has nothing to fold again."""
+        async with self._lock:
+            if self._snapshotting is not None:
+                await self._snapshotting
+            for partition in self._partitions.values():
+                if partition.state.applied > partition.snapshot:
+                    await (await self._begin_snapshot(partition))
 
     async def stop(self) -> None:
         """Say what is still unsaid; no snapshot, a restart folds again what came after the last one."""
@@ -212,9 +222,15 @@ class Driver:
                     found.pop(record.key, None)
         self._queued -= partition.queued
         partition.state = self._factory(partition.number)
-        partition.restore(found, choose(found), lambda: self._factory(partition.number))
+        self._restore(partition, found)
         partition.gap, partition.seek_due = True, 0.0
         self._room.set()
+
+    def _restore(self, partition: Partition, found: dict[bytes, bytes]) -> None:
+        partition.restore(found, choose(found), lambda: self._factory(partition.number))
+        if partition.unreadable is not None:
+            where = f"{self.topic}, partition {partition.number}"
+            _log.warning("%s: %s; folding from the log instead", where, partition.unreadable)
 
     async def _flush_round(self) -> None:
         for partition in list(self._partitions.values()):
@@ -276,7 +292,7 @@ class Driver:
             partition.gap = False
             partition.seeks += 1
             if (first := ends[partition.number][0]) > partition.expected:
-                self._lost(partition, first)
+                await self._lost(partition, first)
             await self._consumer.go_to({TP(self.topic, partition.number): partition.expected})
 
     async def _ends(self) -> dict[int, tuple[int, int]]:
@@ -287,16 +303,28 @@ class Driver:
             _log.warning("%s: %s", self.name, error)
             return {}
 
-    def _lost(self, partition: Partition, first: int) -> None:
+    async def _lost(self, partition: Partition, first: int) -> None:
         """The log begins after what the state needs: an alarm; on only where the input repeats itself."""
         if partition.lost is None:
+            since = partition.snapshot_time
             partition.lost = (
                 f"{self.topic}, partition {partition.number}: the state needs offset {partition.expected}, "
-                f"the log begins at {first}"
+                f"the log begins at {first}; lost is what came "
+                f"{'from the beginning' if since is None else f'from {_instant(since)}'} "
+                f"to {_instant(await self._time_of(partition.number, first))}"
+                f"{'' if partition.unreadable is None else f' ({partition.unreadable})'}"
             )
             _log.error("%s: the log has lost records: %s", self.name, partition.lost)
         if self._heals:
             partition.floor = first
+
+    async def _time_of(self, partition: int, offset: int) -> int | None:
+        """When the first record from ``offset`` on was appended, epoch ms; None where none can be had."""
+        with suppress(Unavailable):
+            async for records_ in self._source.read(self.topic, {partition: offset}, follow=False):
+                for record in records_:
+                    return record.timestamp
+        return None
 
     async def _pause(self) -> None:
         """Wait for a record, or for what is due next."""
@@ -327,12 +355,16 @@ class Driver:
         due = next((partition for partition in self._in_turn() if self._snapshot_due(partition, now)), None)
         if due is None:
             return
-        emissions = self._emit(due)
-        copy = Copy.of(due.state)
-        due.snapshot_at, due.folded = now, 0
-        await self._send(emissions)
-        self._snapshotting = asyncio.ensure_future(self._snapshot(due, copy, self._sender.outstanding()))
+        self._snapshotting = asyncio.ensure_future(await self._begin_snapshot(due))
         self._snapshotting.add_done_callback(lambda _: self._wake.set())
+
+    async def _begin_snapshot(self, partition: Partition) -> Coroutine[Any, Any, None]:
+        """Take a copy, now; what is returned writes it."""
+        emissions = self._emit(partition)
+        copy = Copy.of(partition.state)
+        partition.snapshot_at, partition.folded = monotonic(), 0
+        await self._send(emissions)
+        return self._snapshot(partition, copy, self._sender.outstanding())
 
     def _snapshot_due(self, partition: Partition, now: float) -> bool:
         """A snapshot only saves folding again: seldom when little came, never twice for the same offset."""
@@ -348,7 +380,7 @@ class Driver:
 
         Then the snapshot before goes, and the input is committed.
         """
-        generation = new_generation()
+        generation, taken = new_generation(), round(time() * 1000)
         keys: list[bytes] = []
         digests: list[str] = []
         size = 0
@@ -364,8 +396,9 @@ class Driver:
             await asyncio.sleep(0)
         await self._sender.barrier(said)
         keys.append(Key.manifest(partition.number, generation).pack())
-        await self._sender.barrier([self._write(keys[-1], manifest(copy.applied, digests))])
+        await self._sender.barrier([self._write(keys[-1], manifest(copy.applied, taken, digests))])
         partition.snapshot, partition.snapshot_bytes = copy.applied, size
+        partition.snapshot_time = taken
         await self._replace(partition, frozenset(keys))
         await self._consumer.commit_positions({TP(self.topic, partition.number): copy.applied + 1})
 
@@ -429,6 +462,10 @@ class Driver:
             partition.forget_queue()
         self._queued = 0
         self._room.set()
+
+
+def _instant(ms: int | None) -> str:
+    return "now" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 _EMITTED = ("judging", "kpis", "history", "cases", "dead_letters")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from services.domain.snapshots import SnapshotError
 from services.domain.state import State
 from stream_processors.snapshots import Snapshot
-
-_log = logging.getLogger(__name__)
 
 FIRST_SEEK_WAIT = 0.5
 
@@ -45,7 +43,8 @@ class Partition:
 
     ``floor`` is where the log begins when it has lost what the state needs and the processor can do without.
     ``suspects`` are the offsets of a batch that could not be folded: they are folded again one by one. ``refused``
-    are those that are to blame, with the error: they are passed over.
+    are those that are to blame, with the error: they are passed over. ``unreadable`` says why a snapshot that was
+    found could not be used, ``snapshot_time`` when (epoch ms) the one in force was taken.
     """
 
     number: int
@@ -70,6 +69,8 @@ class Partition:
     floor: int = 0
     snapshot: int = -1
     snapshot_at: float | None = None
+    snapshot_time: int | None = None
+    unreadable: str | None = None
     snapshot_bytes: int = 0
     current: frozenset[bytes] = frozenset()
     garbage: set[bytes] = field(default_factory=set)
@@ -157,28 +158,22 @@ class Partition:
         what it held is folded again from the log.
         """
         keys = set(records)
-        further = best is not None and best.applied > self.state.applied
-        if best is not None and further and (restored := _restored(best, fresh)) is not None:
-            self.state = restored
-            self.garbage |= self.current
-            self.current = best.keys
-            self.snapshot = best.applied
-            self.snapshot_bytes = sum(map(len, best.chunks))
+        self.unreadable = None
+        if best is not None and best.applied > self.state.applied:
+            self._take_over(best, fresh())
         self.garbage |= keys - self.current
         self.everything = self.dirty = True
         self.forget_queue()
 
-
-def _restored(snapshot: Snapshot, fresh: Callable[[], State]) -> State | None:
-    """The state that ``snapshot`` holds; None where this version cannot read it."""
-    state = fresh()
-    try:
-        state.restore(snapshot.chunks)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        _log.warning(
-            "a snapshot at offset %d cannot be read, folding from the log instead: %r",
-            snapshot.applied,
-            error,
-        )
-        return None
-    return state
+    def _take_over(self, best: Snapshot, state: State) -> None:
+        try:
+            state.restore(best.chunks)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            why = error if isinstance(error, SnapshotError) else repr(error)
+            self.unreadable = f"the snapshot at offset {best.applied} cannot be read: {why}"
+            return
+        self.state = state
+        self.garbage |= self.current
+        self.current = best.keys
+        self.snapshot, self.snapshot_time = best.applied, best.taken
+        self.snapshot_bytes = sum(map(len, best.chunks))

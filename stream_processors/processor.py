@@ -85,6 +85,11 @@ class Processor:
             raise Unavailable("the processor was not started")
         await asyncio.shield(self._failed)
 
+    async def snapshot(self) -> None:
+        """Write what every state has come to, so that the next process has nothing to fold again."""
+        for driver in self._drivers:
+            await driver.snapshot()
+
     async def stop(self) -> None:
         """Say what is unsaid, leave the group, let go. Safe to call twice, and after a failure."""
         app, self._app = self._app, None

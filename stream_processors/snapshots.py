@@ -42,11 +42,15 @@ class Key(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A complete snapshot; ``applied`` is the offset it is complete up to, ``keys`` are its own."""
+    """A complete snapshot; ``applied`` is the offset it is complete up to, ``keys`` are its own.
+
+    ``taken`` is when (epoch ms); None where its manifest does not say.
+    """
 
     applied: int
     chunks: Sequence[bytes]
     keys: frozenset[bytes]
+    taken: int | None = None
 
 
 def new_generation() -> bytes:
@@ -59,9 +63,10 @@ def digest(chunk: bytes) -> str:
     return xxhash.xxh3_64_hexdigest(chunk)
 
 
-def manifest(applied: int, digests: Sequence[str]) -> bytes:
+def manifest(applied: int, taken: int, digests: Sequence[str]) -> bytes:
     """The record that completes a snapshot."""
-    return json.dumps({"applied": applied, "chunks": list(digests)}, separators=(",", ":")).encode()
+    content = {"applied": applied, "taken": taken, "chunks": list(digests)}
+    return json.dumps(content, separators=(",", ":")).encode()
 
 
 def partition_of(key: bytes) -> int:
@@ -87,7 +92,7 @@ def _assemble(records: Mapping[bytes, bytes], name: bytes, key: Key) -> Snapshot
     chunks = [records[name] for name in names if name in records]
     if [digest(chunk) for chunk in chunks] != digests:
         return None
-    return Snapshot(content["applied"], chunks, _keys(name, names))
+    return Snapshot(content["applied"], chunks, _keys(name, names), content.get("taken"))
 
 
 def _keys(name: bytes, names: Iterable[bytes]) -> frozenset[bytes]:

@@ -14,12 +14,20 @@ from services.domain.columns import pack, unpack
 CHUNK_BYTES = 400 << 10
 _HEADS = 64 << 10  # kept free for names
 
+FORMAT = 1
+"""Of what states write: raised with every change after which an older snapshot would be read wrongly."""
+
 _META = "meta"
+_FORMAT = "format"
+
+
+class SnapshotError(ValueError):
+    """A snapshot that this version cannot read."""
 
 
 def cut(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Iterator[bytes]:
     """``meta`` (JSON values) and ``arrays`` in chunks of at most ``CHUNK_BYTES``; nothing is copied before its turn."""
-    blob = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    blob = np.frombuffer(json.dumps({**meta, _FORMAT: FORMAT}).encode(), np.uint8)
     room = CHUNK_BYTES - _HEADS
     held: dict[str, NDArray[Any]] = {}
     size = names = 0
@@ -38,13 +46,19 @@ def cut(meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Iterator
 
 
 def join(chunks: Sequence[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The inverse of ``cut``; arrays are read-only. Raises ``ValueError`` on foreign bytes."""
+    """The inverse of ``cut``; arrays are read-only.
+
+    Raises ``SnapshotError`` for a format that is not ``FORMAT``, ``ValueError`` on foreign bytes.
+    """
     pieces: dict[str, list[NDArray[Any]]] = {}
     for chunk in chunks:
         for name, array in unpack(chunk)[1].items():
             pieces.setdefault(name, []).append(array)
     arrays = {name: held[0] if len(held) == 1 else np.concatenate(held) for name, held in pieces.items()}
     meta: dict[str, Any] = json.loads(arrays.pop(_META).tobytes())
+    written = meta.pop(_FORMAT, 0)
+    if written != FORMAT:
+        raise SnapshotError(f"it has format {written}, this version reads format {FORMAT}")
     return meta, arrays
 
 

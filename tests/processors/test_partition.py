@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from services.domain.observe import Observer
+from services.domain.program import Program
 from stream_processors.partition import Partition
 from stream_processors.snapshots import Snapshot
 from tests.processors.tally import Tally, event
+
+
+def no_catalogue(text: str) -> Program:
+    raise ValueError(text)
 
 
 def test_a_snapshot_that_cannot_be_read_is_left_and_the_log_folded_instead() -> None:
@@ -14,6 +20,19 @@ def test_a_snapshot_that_cannot_be_read_is_left_and_the_log_folded_instead() -> 
     partition.restore({b"chunk": b"", b"manifest": b""}, foreign, lambda: Tally(0))
     assert partition.state.applied == -1
     assert partition.garbage >= {b"chunk", b"manifest"}
+    assert partition.unreadable is not None
+
+
+def test_a_snapshot_of_another_format_is_named() -> None:
+    """What is said of it tells which format it has and which this version reads."""
+    (chunk,) = Observer(0, no_catalogue).chunks()
+    later = chunk.replace(b'"format": 1', b'"format": 9')
+    partition = Partition(0, Observer(0, no_catalogue))
+    partition.restore({}, Snapshot(41, [later], frozenset()), lambda: Observer(0, no_catalogue))
+    assert partition.state.applied == -1
+    assert partition.unreadable == (
+        "the snapshot at offset 41 cannot be read: it has format 9, this version reads format 1"
+    )
 
 
 def test_the_best_snapshot_is_taken_over() -> None:

@@ -12,7 +12,9 @@ OLD, NEW = b"a" * 16, b"b" * 16
 
 def written(applied: int, generation: bytes, chunks: list[bytes]) -> dict[bytes, bytes]:
     records = {Key(3, generation, index).pack(): chunk for index, chunk in enumerate(chunks)}
-    records[Key.manifest(3, generation).pack()] = manifest(applied, [digest(chunk) for chunk in chunks])
+    records[Key.manifest(3, generation).pack()] = manifest(
+        applied, 1_000 + applied, [digest(chunk) for chunk in chunks]
+    )
     return records
 
 
@@ -26,7 +28,7 @@ def test_the_snapshot_that_reaches_furthest_wins() -> None:
     records = written(5_908, NEW, [b"new"]) | written(4_681, OLD, [b"zombie"])
     best = choose(records)
     assert best is not None
-    assert (best.applied, list(best.chunks)) == (5_908, [b"new"])
+    assert (best.applied, list(best.chunks), best.taken) == (5_908, [b"new"], 6_908)
 
 
 def test_a_snapshot_without_a_manifest_does_not_count() -> None:

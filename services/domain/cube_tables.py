@@ -143,6 +143,11 @@ class CubeTable:
         self._floor = BASE
         self._carried = np.empty(0, np.int64)  # 1 where a told cell has gone to BASE
 
+    @property
+    def floor(self) -> int:
+        """The first pane that can still change."""
+        return self._floor
+
     def take(self, source: int, cells: CubeCells, strings: Sequence[str]) -> None:
         """Queue the cells of a partial of ``source``."""
         gone = (cells.pane < self._floor) & (cells.pane != BASE)

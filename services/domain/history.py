@@ -35,14 +35,12 @@ def combine(
     windows: Sequence[ClosedWindow],
     step: str | None = None,
     grouping: Sequence[str] = (),
-    opening: Sequence[ClosedWindow] = (),
 ) -> list[Point]:
     """The history of a KPI by ``grouping`` (a set of its dimensions; () is the total), by scope, then time.
 
     ``step`` is a grain (None: that of the slots), cut in the KPI's time zone. ``windows`` are closed slots at full
-    scopes; those of another version of the KPI are left out. A level accumulates: ``opening`` are windows from
-    before the first step, of which the last one of each scope says where it starts; without them it starts at 0.
-    A step in which nothing happened has no point.
+    scopes; those of another version of the KPI are left out. A level accumulates: it needs all windows from the
+    beginning. A step in which nothing happened has no point.
 
     Raises ``ValueError`` for a step finer than the slots, or a dimension that the KPI does not have.
     """
@@ -68,7 +66,7 @@ def combine(
         part.role: reduce(concatenate([state[part.role] for state in states]), groups, len(points))
         for part in reading.parts
     }
-    return _points(reading, parts, points, grouping, _opening(reading, opening, grouping))
+    return _points(reading, parts, points, grouping)
 
 
 def _points(
@@ -76,7 +74,6 @@ def _points(
     parts: Mapping[str, Aggregates],
     places: Sequence[tuple[Texts, int, int]],
     grouping: Sequence[str],
-    opening: Mapping[Texts, float],
 ) -> list[Point]:
     series = np.cumsum([0, *(one[0] != other[0] for one, other in zip(places[1:], places, strict=False))])
     found = reading.read({part.role: _running(part, parts[part.role], series) for part in reading.parts})
@@ -86,7 +83,7 @@ def _points(
             dict(zip(grouping, key, strict=True)),
             start,
             end,
-            None if np.isnan(value) else value + opening.get(key, 0.0),
+            None if np.isnan(value) else value,
             samples,
         )
         for (key, start, end), value, samples in rows
@@ -103,26 +100,6 @@ def _running(part: Part, given: Aggregates, series: Numbers) -> Aggregates:
         total = np.cumsum(column)
         columns[name] = total - (total[first] - column[first])
     return Aggregates(given.agg, columns)
-
-
-def _opening(
-    reading: Reading, windows: Sequence[ClosedWindow], grouping: Sequence[str]
-) -> Mapping[Texts, float]:
-    """What a level's groups start from: the sum of what its scopes last were."""
-    if not reading.accumulates or reading.inputs:
-        return {}
-    last: dict[Texts, ClosedWindow] = {}
-    for window in windows:
-        key = _key(window.scope, reading.kpi.dimensions)
-        if window.kpi_version == reading.program.version and (
-            key not in last or window.start > last[key].start
-        ):
-            last[key] = window
-    found: dict[Texts, float] = {}
-    for window in last.values():
-        key = _key(window.scope, grouping)
-        found[key] = found.get(key, 0.0) + (window.value or 0.0)
-    return found
 
 
 def _key(scope: Scope, dimensions: Sequence[str]) -> Texts:

@@ -6,7 +6,7 @@ again, as a restatement. Slots are kept as long as something may still change th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,12 +72,24 @@ class SlotTable:
             self._dirty[rows[chosen]] = True
 
     def seed(self) -> None:
-        """Start from the cells that the cubes hold; for a KPI that is new in a run."""
+        """Start from the cells that the cubes hold; for a KPI that is new in a run.
+
+        What of a level was carried to BASE is its opening balance: it stands in the slot before all others.
+        """
         for name, cube in self._cubes.items():
             rows = np.arange(cube.merged.size)
-            parts = {measure: cube.merged.pick(measure, rows) for measure in cube.merged.aggs}
-            nothing = np.zeros(rows.size, np.bool_)
-            self.add(name, [Delta(cube.scope[rows], cube.pane[rows], nothing, parts)])
+            pane = cube.pane[rows]
+            self._seed(name, rows, pane, cube.merged.aggs)
+            levels = {part.measure for part in self._parts[name] if part.accumulates}
+            base = np.flatnonzero(pane == BASE)
+            if levels and base.size:
+                opens = int(np.min(pane[pane != BASE], initial=cube.floor)) - 1
+                self._seed(name, base, np.full(base.size, opens), levels)
+
+    def _seed(self, name: str, rows: Numbers, pane: Numbers, measures: Iterable[str]) -> None:
+        cube = self._cubes[name]
+        parts = {measure: cube.merged.pick(measure, rows) for measure in measures}
+        self.add(name, [Delta(cube.scope[rows], pane, np.zeros(rows.size, np.bool_), parts)])
 
     def close(self, watermark: int, version: int, budget: int | None = None) -> list[ClosedWindow]:
         """The slots that have closed, and those closed before that have changed, oldest first."""

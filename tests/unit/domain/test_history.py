@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from services.domain.catalogue import Agg, KpiType, MeasureSpec, Window, WindowKind
 from services.domain.facts import ClosedWindow
 from services.domain.history import combine
+from services.domain.program import BASE
 from services.domain.readings import reading
 from services.domain.windows import DAY, HOUR, MINUTE
 from tests.unit.domain.teller import Teller, catalogue
@@ -76,16 +78,35 @@ def test_ratios_and_derived_kpis_are_computed_from_merged_parts() -> None:
     assert (first.value, second.value) == (2.0, 9.0)
 
 
-def test_a_level_accumulates_from_its_opening_balance() -> None:
-    """Each step says the level at its end; earlier windows say where it starts."""
+def test_a_level_accumulates() -> None:
+    """Each step says the level at its end, at each scope and for the total."""
     windows = closed(ROWS, "stock")
     level = reading(PROGRAM, "stock")
     assert [point.value for point in combine(level, windows)] == [2, 1, 2]
-    later = [window for window in windows if window.start >= MIDNIGHT + DAY]
-    before = [window for window in windows if window.start < MIDNIGHT + DAY]
-    assert [point.value for point in combine(level, later, "1d", (), before)] == [2]
-    by_site = combine(level, later, "1d", ("site",), before)
-    assert [(point.scope, point.value) for point in by_site] == [({"site": "A"}, 1)]
+    by_site = combine(level, windows, "1d", ("site",))
+    assert [(point.scope["site"], point.value) for point in by_site] == [("A", 0), ("A", 1), ("B", 1)]
+
+
+def test_what_is_defined_anew_over_a_level_starts_from_its_opening_balance() -> None:
+    """Also where what makes up the balance has left its slots long ago: a level, and a KPI that is derived from one."""
+    old = kpi("old", KpiType.LEVEL, numerator=SOLD, denominator=returned(), reopen_ms=HOUR)
+    new = replace(old, name="new")
+    half = kpi("half", KpiType.DERIVED, expr="new / 2", reopen_ms=HOUR)
+    before, after = compiled(catalogue(old)), compiled(catalogue(old, new, half, digest="two"))
+    first, reader = Teller(before), Reader(judge_of(before, after))
+    for _ in range(4):
+        first.row("sold", MIDNIGHT, site="A")
+    (cells,) = first.cells.values()
+    cells[("A",), BASE] = cells.pop((("A",), MIDNIGHT))  # as OBSERVE tells what is beyond the horizon
+    reader.say(first.tell(MIDNIGHT + 5 * DAY))
+    second = Teller(after, offset=first.offset, cells=first.cells)
+    reader.say(second.tell(MIDNIGHT + 5 * DAY))
+    second.row("returned", MIDNIGHT + 5 * DAY, site="A")
+    reader.say(second.tell(MIDNIGHT + 6 * DAY))
+    for name, value in (("new", 3), ("half", 1.5)):
+        windows = [one for one in reader.windows.values() if one.kpi == name]
+        points = combine(reading(after, name), sorted(windows, key=lambda one: one.start))
+        assert (points[-1].start, points[-1].value) == (MIDNIGHT + 5 * DAY, value)
 
 
 def test_what_history_does_not_hold_is_refused() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,8 @@ class Scopes:
         return found
 
 
-class Delta(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Delta:
     """By how much the sum grew: per changed cell its scope and pane, and per measure what to combine.
 
     ``carried`` marks cells that went to BASE, which is no change of what happened in them.
@@ -95,9 +96,16 @@ class Delta(NamedTuple):
     pane: Numbers
     carried: Mask
     parts: Mapping[str, Aggregates]
+    _touched: dict[Texts, Mask] = field(default_factory=dict)
 
-    def touches(self, measures: Sequence[str]) -> Mask:
-        """The cells in which one of ``measures`` changed."""
+    def touches(self, measures: Texts) -> Mask:
+        """The cells in which one of ``measures`` changed; several KPIs ask the same."""
+        touched = self._touched.get(measures)
+        if touched is None:
+            touched = self._touched[measures] = self._touches(measures)
+        return touched
+
+    def _touches(self, measures: Texts) -> Mask:
         touched = np.zeros(self.scope.size, np.bool_)
         for measure in measures:
             given = self.parts.get(measure)

@@ -152,7 +152,8 @@ class Judge:
         judge.evict()
         emissions = self._history(run, windows)
         removed = judge.removed()
-        changed = [told.still() for told in changed]
+        if removed:
+            changed = [told.still() for told in changed]
         keyframe = everything or self._keyframe_due(run)
         if (
             keyframe

@@ -89,7 +89,7 @@ class WindowTable:
     def __init__(self, reading: Reading, cube: CubeTable) -> None:
         self._reading = reading
         self._cube = cube
-        self._measures = list(dict.fromkeys(part.measure for part in reading.parts))
+        self._measures = tuple(dict.fromkeys(part.measure for part in reading.parts))
         self._groups = [_Running(reading, cube.scopes.grouping(one)) for one in reading.program.groupings]
         self.said = {one.grouping.dimensions: Said(reading.kpi, one.grouping) for one in self._groups}
         self._shown = Span(0, 0)
@@ -160,7 +160,7 @@ class WindowTable:
         """See ``CurrentTable``."""
         told: list[Told] = []
         for groups, said in zip(self._groups, self.said.values(), strict=True):
-            numbers = np.flatnonzero(groups.dirty[: groups.grouping.size])[: max(budget, 0)]
+            numbers = groups.dirty[: groups.grouping.size].nonzero()[0][: max(budget, 0)]
             if numbers.size:
                 budget -= numbers.size
                 groups.dirty[numbers] = False

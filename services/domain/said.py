@@ -94,39 +94,27 @@ class Told(NamedTuple):
 
 def columns(told: Sequence[Told], strings: Strings) -> ValueColumns:
     """What was said at these rows. Their groups' codes are of ``strings``."""
-    codes = [said.groups.codes[rows].ravel() for said, rows in told]
-    flat = np.concatenate([np.empty(0, np.int32), *codes])
-    used = np.zeros(len(strings.texts) + 1, np.bool_)
-    used[flat] = True
+    tables = [ValueTable(said.kpi.name, said.groups.dimensions, rows.size) for said, rows in told]
+    size = sum(table.size for table in tables)
+    value, gap = np.empty(size), np.empty(size)
+    reason, samples = np.empty(size, np.uint8), np.empty(size, np.int64)
+    start, end, as_of = (np.empty(size, np.int64) for _ in range(3))
+    codes = np.empty(sum(table.size * len(table.dimensions) for table in tables), np.int32)
+    at = code_at = 0
+    for said, rows in told:
+        to = slice(at, at := at + rows.size)
+        value[to] = said.value[rows]
+        gap[to] = gaps(said.kpi.target, value[to])
+        reason[to] = said.reason[rows]
+        samples[to] = said.samples[rows]
+        start[to], end[to], as_of[to] = said.start[rows], said.end[rows], said.as_of[rows]
+        found = said.groups.codes[rows].ravel()
+        codes[code_at : (code_at := code_at + found.size)] = found
+    used = np.zeros(len(strings.texts), np.bool_)
+    used[codes] = True
     number = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    gap = [gaps(said.kpi.target, said.value[rows]) for said, rows in told]
-    figures = [
-        np.concatenate([np.empty(0, dtype), *(getattr(said, name)[rows] for said, rows in told)])
-        for name, dtype in _FIGURES.items()
-    ]
-    value, reason, samples, start, end, as_of = figures
-    return ValueColumns(
-        [ValueTable(said.kpi.name, said.groups.dimensions, rows.size) for said, rows in told],
-        [strings.texts[code] for code in np.flatnonzero(used).tolist()],
-        number[flat],
-        value,
-        np.concatenate([np.empty(0, np.float64), *gap]),
-        reason,
-        samples,
-        start,
-        end,
-        as_of,
-    )
-
-
-_FIGURES = {
-    "value": np.float64,
-    "reason": np.uint8,
-    "samples": np.int64,
-    "start": np.int64,
-    "end": np.int64,
-    "as_of": np.int64,
-}
+    texts = [strings.texts[code] for code in used.nonzero()[0].tolist()]
+    return ValueColumns(tables, texts, number[codes], value, gap, reason, samples, start, end, as_of)
 
 
 def portions(told: Sequence[Told], size: int) -> list[list[Told]]:

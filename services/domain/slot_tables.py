@@ -25,6 +25,7 @@ from services.domain.tables import Table, grown
 from services.domain.windows import slots
 
 _SLOT_BITS = 28
+_NEVER = 2**63 - 1
 
 
 class SlotTable:
@@ -37,6 +38,7 @@ class SlotTable:
         self._parts: dict[str, list[Part]] = {}
         for part in reading.parts:
             self._parts.setdefault(part.cube, []).append(part)
+        self._measures = {cube: tuple(part.measure for part in parts) for cube, parts in self._parts.items()}
         self._scopes = Scopes(reading.kpi.dimensions, Strings())
         self._own = {cube: np.empty(0, np.int64) for cube in self._parts}
         self._horizon = max((cubes[cube].cube.horizon_ms for cube in self._parts), default=0)
@@ -48,6 +50,7 @@ class SlotTable:
         self._end = np.empty(0, np.int64)
         self._dirty = np.empty(0, np.bool_)
         self._known = np.empty(0, np.bool_)
+        self._due = _NEVER
 
     @property
     def kpi(self) -> Kpi:
@@ -58,9 +61,8 @@ class SlotTable:
         """Take changes of a cube; what was carried to BASE has not changed any slot."""
         parts = self._parts.get(cube)
         for delta in deltas if parts else ():
-            chosen = np.flatnonzero(
-                delta.touches([part.measure for part in parts or ()]) & ~delta.carried & (delta.pane != BASE)
-            )
+            touched = delta.touches(self._measures[cube])
+            chosen = (touched & ~delta.carried & (delta.pane != BASE)).nonzero()[0]
             if not chosen.size:
                 continue
             rows = np.full(delta.pane.size, -1)
@@ -69,7 +71,7 @@ class SlotTable:
                 given = delta.parts.get(part.measure)
                 if given is not None:
                     self._table.combine(part.role, rows, given)
-            self._dirty[rows[chosen]] = True
+            self._mark(rows[chosen])
 
     def seed(self) -> None:
         """Start from the cells that the cubes hold; for a KPI that is new in a run.
@@ -93,10 +95,13 @@ class SlotTable:
 
     def close(self, watermark: int, version: int, budget: int | None = None) -> list[ClosedWindow]:
         """The slots that have closed, and those closed before that have changed, oldest first."""
+        if watermark - self.kpi.lateness_ms < self._due:
+            return []
         size = self._table.size
         closed = self._end[:size] <= watermark - self.kpi.lateness_ms
         ready = self._dirty[:size] & closed & (self._known[:size] | ~self._nothing())
         if not ready.any():
+            self._find_due()
             return []
         if self._reading.accumulates:
             ready |= self._after(ready) & self._known[:size] & closed
@@ -105,7 +110,18 @@ class SlotTable:
         rows = rows[np.lexsort((self._scope[rows], self._start[rows]))][:budget]
         self._dirty[rows] = False
         self._known[rows] = True
+        self._find_due()
         return self._tell(rows, version)
+
+    def _mark(self, rows: Numbers) -> None:
+        """These have changed."""
+        self._dirty[rows] = True
+        self._due = min(self._due, int(self._end[rows].min()))
+
+    def _find_due(self) -> None:
+        """When the first of what has changed closes."""
+        size = self._table.size
+        self._due = int(self._end[:size][self._dirty[:size]].min(initial=_NEVER))
 
     def evict(self, time: int) -> None:
         """Forget told slots that nothing can change any more at ``time``."""
@@ -143,6 +159,7 @@ class SlotTable:
             name.removeprefix("slots/"): array for name, array in arrays.items() if name.startswith("slots/")
         }
         self._table.load(meta["size"], names)
+        self._find_due()
 
     def _scopes_of(self, cube: str) -> Numbers:
         """Full scope of the cube → scope of the KPI."""

@@ -32,6 +32,7 @@ class Entries:
     def __init__(self) -> None:
         self.index = Index()
         self.count = np.zeros(_LEAST, np.int64)
+        self._order = np.empty(0, np.int64)  # of the first entries, by (row, bucket)
 
     def rows(self) -> tuple[Numbers, Codes, Numbers]:
         """All entries: row, bucket, count."""
@@ -50,12 +51,33 @@ class Entries:
         self.count[at] = counts
         return growth
 
+    def sketch(self, rows: Numbers, size: int) -> Sketch:
+        """The entries of distinct ``rows`` among ``size``, by their place there."""
+        row, bucket, count = self.rows()
+        place = np.full(size, -1)
+        place[rows] = np.arange(rows.size)
+        if (rows[1:] < rows[:-1]).any():
+            return consolidate(place[row], bucket, count)
+        order = self._sorted()
+        group, count = place[row[order]], count[order]
+        held = ((group >= 0) & (count != 0)).nonzero()[0]
+        return Sketch(group[held], bucket[order[held]], count[held])
+
+    def _sorted(self) -> Numbers:
+        """The entries by (row, bucket): those that were sorted before and the new ones are merged."""
+        keys, done = self.index.keys(), self._order.size
+        if done < keys.size:
+            order = np.concatenate([self._order, np.arange(done, keys.size)])
+            self._order = order[np.argsort(keys[order], kind="stable")]
+        return self._order
+
     def keep(self, moved: Numbers) -> None:
         """Renumber rows: the new row of each old one, -1 where it goes. Zero counts go too."""
         row, bucket, count = self.rows()
         to = moved[row]
         left = (to >= 0) & (count != 0)
         self.index = Index(pair(to[left], bucket[left], BUCKET_BITS))
+        self._order = np.empty(0, np.int64)
         self.count = grown(count[left].copy(), _LEAST)
 
     def _at(self, rows: Numbers, buckets: Codes) -> NDArray[np.int32]:
@@ -100,10 +122,7 @@ class Table:
         columns = {name: column[rows] for name, column in self.columns[measure].items()}
         if measure not in self.entries:
             return Aggregates(self.aggs[measure], columns)
-        place = np.full(self.size, -1)
-        place[rows] = np.arange(rows.size)
-        row, bucket, count = self.entries[measure].rows()
-        return Aggregates(self.aggs[measure], columns, consolidate(place[row], bucket, count))
+        return Aggregates(self.aggs[measure], columns, self.entries[measure].sketch(rows, self.size))
 
     def keep(self, kept: Mask) -> Numbers:
         """Drop the rows where ``kept`` (one per row) is false; returns the new row of each old one, or -1."""

@@ -87,11 +87,13 @@ class Scopes:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """By how much the sum grew: per changed cell its scope and pane, and per measure what to combine.
+    """By how much the sum grew: per changed cell its row (-1: it is no more), scope and pane, and per measure what to
+    combine.
 
     ``carried`` marks cells that went to BASE, which is no change of what happened in them.
     """
 
+    cell: Numbers
     scope: Numbers
     pane: Numbers
     carried: Mask
@@ -133,7 +135,9 @@ class _Queue:
 
 
 class CubeTable:
-    """All cells of a cube in one run. ``strings`` may be shared with others."""
+    """All cells of a cube in one run. ``strings`` may be shared with others; ``moves`` counts how often cells have got
+    other rows.
+    """
 
     def __init__(self, cube: Cube, strings: Strings) -> None:
         self.cube = cube
@@ -150,6 +154,7 @@ class CubeTable:
         self._deltas: list[Delta] = []
         self._floor = BASE
         self._carried = np.empty(0, np.int64)  # 1 where a told cell has gone to BASE
+        self.moves = 0
 
     @property
     def floor(self) -> int:
@@ -299,7 +304,7 @@ class CubeTable:
                     given = self._erase(measure.id, given, told[kept[carried[kept]]], place)
                 self.merged.combine(measure.id, rows[kept], given)
                 parts[measure.id] = given
-        self._deltas.append(Delta(scope[kept], pane[kept], carried[kept], parts))
+        self._deltas.append(Delta(rows[kept], scope[kept], pane[kept], carried[kept], parts))
 
     def _rows(self, scope: Numbers, pane: Numbers, source: Numbers) -> tuple[Numbers, Numbers]:
         """The rows of cells in the sum and in what was told; made now where they are new."""
@@ -380,6 +385,8 @@ class CubeTable:
     def _keep(self, kept: Mask) -> None:
         rows = self.merged.size
         moved = self.merged.keep(kept)
+        self.moves += 1
+        self._deltas = [replace(delta, cell=moved[delta.cell]) for delta in self._deltas]
         self.scope, self.pane = self.scope[:rows][kept], self.pane[:rows][kept]
         self._cells.keep(kept)
         keys = self._told_cells.keys()

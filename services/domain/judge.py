@@ -29,6 +29,7 @@ _KEYFRAME_EMITS = 100
 
 # Bounds of one call and of one record. A value costs a µs at most and 60 bytes, a window its state besides.
 _VALUES_PER_EMIT = 4_000
+_WIDE_EVERY = 4
 _WINDOWS_PER_EMIT = 2_000
 _VALUES_PER_RECORD = 1_500
 _WINDOW_BYTES = 300_000
@@ -36,7 +37,9 @@ _WINDOW_BYTES = 300_000
 
 @dataclass(slots=True)
 class _Speech:
-    """What has been said of a run, and when (engine time)."""
+    """What has been said of a run, and when (engine time). ``heard``: something has come since; ``narrow`` counts the
+    calls since wide groupings were told, round and round.
+    """
 
     begun: bool = False
     spoken: int = 0
@@ -44,6 +47,8 @@ class _Speech:
     emits: int = 0
     completed: bool = False
     fresh: bool = True
+    heard: bool = True
+    narrow: int = 0
 
 
 @dataclass(slots=True)
@@ -133,7 +138,7 @@ class Judge:
             run = self._runs[key] = _Run(judge, _Speech(begun=run is None and not partial.begin))
         if partial.attempt == run.judge.attempt:
             run.judge.take(partial, self._load)
-            run.said.fresh = True
+            run.said.fresh = run.said.heard = True
 
     def _letter(self, offset: int, code: str, message: str) -> DeadLetter:
         origin = f"judging:{self._partition}:{offset}"
@@ -147,20 +152,19 @@ class Judge:
         whole = everything or last
         if whole:
             judge.touch()
-        changed = judge.values(_ALL if whole else _VALUES_PER_EMIT)
+        # Under load each call brings news: the many values of wide groupings are then told by every fourth.
+        wide = whole or not said.heard or said.narrow == 0
+        said.narrow = (1 if wide else said.narrow + 1) % _WIDE_EVERY
+        said.heard = False
+        changed = judge.values(_ALL if whole else _VALUES_PER_EMIT, wide=wide)
         windows = judge.closed(self._applied, None if whole else _WINDOWS_PER_EMIT)
         judge.evict()
         emissions = self._history(run, windows)
         removed = judge.removed()
         if removed:
-            changed = [told.still() for told in changed]
+            changed = [left for told in changed if (left := told.still()).rows.size]
         keyframe = everything or self._keyframe_due(run)
-        if (
-            keyframe
-            or any(told.rows.size for told in changed)
-            or removed
-            or judge.time - said.spoken >= HEARTBEAT_MS
-        ):
+        if keyframe or changed or removed or judge.time - said.spoken >= HEARTBEAT_MS:
             values = judge.told() if keyframe else changed
             emissions += self._values(judge, values, removed, keyframe=keyframe)
             said.spoken = judge.time

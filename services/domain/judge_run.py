@@ -72,6 +72,7 @@ class RunJudge:
         self._slots: dict[str, SlotTable] = {}
         self._needed: dict[str, frozenset[str]] = {}
         self._removed: list[tuple[str, Scope]] = []
+        self._freshness: list[SourceFreshness] | None = None
 
     @property
     def complete(self) -> bool:
@@ -114,6 +115,7 @@ class RunJudge:
         source.time = max(source.time, partial.time)
         source.watermark = max(source.watermark, partial.watermark)
         source.complete |= partial.complete
+        self._freshness = None
         source.freshness, source.counters = (
             partial.sources or source.freshness,
             partial.counters or source.counters,
@@ -206,12 +208,19 @@ class RunJudge:
         for table in self._tables.values():
             table.touch()
 
-    def values(self, budget: int) -> list[Told]:
-        """Values that have changed, about ``budget`` at most; the others wait for the next call."""
+    def values(self, budget: int, *, wide: bool = True) -> list[Told]:
+        """Values that have changed, about ``budget`` at most; the others wait for the next call. Those of wide
+        groupings wait as well unless ``wide``, or where there is nothing else to say.
+        """
         self._flow()
+        told = self._tell(budget, wide=wide)
+        return told if wide or told else self._tell(budget, wide=True)
+
+    def _tell(self, budget: int, *, wide: bool) -> list[Told]:
         told: list[Told] = []
         for left, (name, table) in zip(range(len(self._tables), 0, -1), self._tables.items(), strict=True):
-            fresh = table.tell(max(budget // left, _LEAST_SHARE))
+            fresh = table.tell(max(budget // left, _LEAST_SHARE), wide=wide)
+            fresh = [one for one in fresh if one.rows.size]
             for one in fresh:
                 budget -= one.rows.size
                 for dependent in self._dependents.get(name, ()):
@@ -291,11 +300,14 @@ class RunJudge:
 
     def freshness(self) -> list[SourceFreshness]:
         """Each source over all partitions."""
+        if self._freshness is not None:
+            return self._freshness
         found: dict[str, SourceFreshness] = {}
         for one in (one for source in self.sources.values() for one in source.freshness):
             known = found.get(one.source)
             found[one.source] = one if known is None else _both(known, one)
-        return [found[name] for name in sorted(found)]
+        self._freshness = [found[name] for name in sorted(found)]
+        return self._freshness
 
     def counters(self) -> dict[str, int]:
         """Totals over all partitions, and ``missing_partials``: how often one came without the one before it."""
@@ -327,6 +339,7 @@ class RunJudge:
             setattr(self, name, meta[name])
         self._switches = meta["switches"]
         self.sources = {int(number): _source(source) for number, source in meta["sources"].items()}
+        self._freshness = None
         self._waiting = {}
         for number, source in enumerate(meta["waiting"]):
             self._waiting.setdefault(source, []).append(decode(arrays[f"waiting/{number}"].tobytes()))

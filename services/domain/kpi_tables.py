@@ -22,6 +22,7 @@ from services.domain.tables import MONOTONE, Table, grown, negated
 from services.domain.windows import Span, pane_length, window_span
 
 _EVER = -(2**63)
+_WIDE = 200
 
 
 class CurrentTable(Protocol):
@@ -47,8 +48,10 @@ class CurrentTable(Protocol):
         """Whether values wait to be told."""
         ...
 
-    def tell(self, budget: int) -> list[Told]:
-        """Compute at most ``budget`` values that may have changed (the total first); those that did."""
+    def tell(self, budget: int, *, wide: bool = True) -> list[Told]:
+        """Compute at most ``budget`` values that may have changed (the total first), of ``wide`` groupings only where
+        asked to; those that did change.
+        """
         ...
 
     def set_stale(self, *, stale: bool) -> None:
@@ -60,6 +63,11 @@ class CurrentTable(Protocol):
         ...
 
 
+def is_wide(groups: Groups) -> bool:
+    """Whether a grouping has so many groups that they are told less often under load."""
+    return groups.size > _WIDE
+
+
 class _Running:
     """Running aggregates of one grouping."""
 
@@ -69,13 +77,15 @@ class _Running:
         self.dirty = np.ones(grouping.size, np.bool_)
         self.table.grow(grouping.size)
 
-    def add(self, delta: Delta, touched: Mask, inside: Mask, measures: Sequence[str]) -> None:
-        """Combine the cells ``inside`` the window; whatever is ``touched`` is worth a word, if only that it is old."""
+    def add(self, delta: Delta, touched: Mask, inside: Mask | None, measures: Sequence[str]) -> None:
+        """Combine the cells ``inside`` the window (None: all); whatever is ``touched`` is worth a word, if only that it
+        is old.
+        """
         if self.table.size < self.grouping.size:
             self.table.grow(self.grouping.size)
             self.dirty = grown(self.dirty, self.grouping.size)
         groups = self.grouping.of_scope[delta.scope]
-        rows = np.where(inside, groups, -1)
+        rows = groups if inside is None else np.where(inside, groups, -1)
         for measure in measures:
             given = delta.parts.get(measure)
             if given is not None:
@@ -123,7 +133,7 @@ class WindowTable:
             touched = delta.touches(self._measures)
             if touched.any():
                 inside = touched & (delta.pane >= self._reach.start) & (delta.pane < self._reach.end)
-                self._add(delta, touched, inside)
+                self._add(delta, touched, None if inside.all() else inside)
 
     def move(self, now: int) -> None:
         """Let the window be that of ``now``; call it after ``add``."""
@@ -156,10 +166,12 @@ class WindowTable:
             groups.dirty = grown(groups.dirty, groups.grouping.size)
             groups.dirty[: groups.grouping.size] |= said.known()
 
-    def tell(self, budget: int) -> list[Told]:
+    def tell(self, budget: int, *, wide: bool = True) -> list[Told]:
         """See ``CurrentTable``."""
         told: list[Told] = []
         for groups, said in zip(self._groups, self.said.values(), strict=True):
+            if is_wide(groups.grouping) and not wide:
+                continue
             numbers = groups.dirty[: groups.grouping.size].nonzero()[0][: max(budget, 0)]
             if numbers.size:
                 budget -= numbers.size
@@ -185,7 +197,7 @@ class WindowTable:
         picked = {one: groups.table.pick(one, numbers) for one in self._measures}
         return self._reading.read({part.role: picked[part.measure] for part in self._reading.parts})
 
-    def _add(self, delta: Delta, touched: Mask, inside: Mask) -> None:
+    def _add(self, delta: Delta, touched: Mask, inside: Mask | None) -> None:
         for groups in self._groups:
             groups.add(delta, touched, inside, self._measures)
 
@@ -212,9 +224,10 @@ class WindowTable:
         parts = {one: self._cube.merged.pick(one, rows) for one in self._measures}
         if back:
             parts = {one: negated(given) for one, given in parts.items()}
-        delta = Delta(self._cube.scope[rows], self._cube.pane[rows], np.zeros(rows.size, np.bool_), parts)
+        nothing = np.zeros(rows.size, np.bool_)
+        delta = Delta(rows, self._cube.scope[rows], self._cube.pane[rows], nothing, parts)
         touched = delta.touches(self._measures)
-        self._add(delta, touched, touched)
+        self._add(delta, touched, None if touched.all() else touched)
 
 
 class _Link:
@@ -303,12 +316,14 @@ class DerivedTable:
         if link is not None and told.rows.size:
             self._mark(dimensions, link.ours(told.rows))
 
-    def tell(self, budget: int) -> list[Told]:
+    def tell(self, budget: int, *, wide: bool = True) -> list[Told]:
         """See ``CurrentTable``."""
         told: list[Told] = []
         span = window_span(self.kpi.window, self._now, self._pane)
         for dimensions, said in self.said.items():
-            rows = np.flatnonzero(self._dirty[dimensions])[: max(budget, 0)]
+            if is_wide(said.groups) and not wide:
+                continue
+            rows = self._dirty[dimensions].nonzero()[0][: max(budget, 0)]
             if rows.size:
                 budget -= rows.size
                 self._dirty[dimensions][rows] = False

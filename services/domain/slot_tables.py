@@ -7,6 +7,7 @@ again, as a restatement. Slots are kept as long as something may still change th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,14 @@ _SLOT_BITS = 28
 _NEVER = 2**63 - 1
 
 
+@dataclass(slots=True)
+class _CellSlots:
+    """Per row of a cube its slot, -1 where it is not known; void once the cube's rows are others (``moves``)."""
+
+    moves: int = 0
+    slot: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+
+
 class SlotTable:
     """The slots of one KPI in one run, by full scope."""
 
@@ -41,6 +50,7 @@ class SlotTable:
         self._measures = {cube: tuple(part.measure for part in parts) for cube, parts in self._parts.items()}
         self._scopes = Scopes(reading.kpi.dimensions, Strings())
         self._own = {cube: np.empty(0, np.int64) for cube in self._parts}
+        self._of_cell = {cube: _CellSlots() for cube in self._parts}
         self._horizon = max((cubes[cube].cube.horizon_ms for cube in self._parts), default=0)
         self._starts = Index()
         self._slots = Index()
@@ -66,7 +76,7 @@ class SlotTable:
             if not chosen.size:
                 continue
             rows = np.full(delta.pane.size, -1)
-            rows[chosen] = self._rows(self._scopes_of(cube)[delta.scope[chosen]], delta.pane[chosen])
+            rows[chosen] = self._slots_of(cube, delta, chosen)
             for part in parts or ():
                 given = delta.parts.get(part.measure)
                 if given is not None:
@@ -81,17 +91,19 @@ class SlotTable:
         for name, cube in self._cubes.items():
             rows = np.arange(cube.merged.size)
             pane = cube.pane[rows]
-            self._seed(name, rows, pane, cube.merged.aggs)
+            self._seed(name, rows, rows, pane, cube.merged.aggs)
             levels = {part.measure for part in self._parts[name] if part.accumulates}
             base = np.flatnonzero(pane == BASE)
             if levels and base.size:
                 opens = int(np.min(pane[pane != BASE], initial=cube.floor)) - 1
-                self._seed(name, base, np.full(base.size, opens), levels)
+                nowhere = np.full(base.size, -1)  # the opening slot is not the one that BASE would be in
+                self._seed(name, nowhere, base, np.full(base.size, opens), levels)
 
-    def _seed(self, name: str, rows: Numbers, pane: Numbers, measures: Iterable[str]) -> None:
+    def _seed(self, name: str, cells: Numbers, rows: Numbers, pane: Numbers, measures: Iterable[str]) -> None:
         cube = self._cubes[name]
         parts = {measure: cube.merged.pick(measure, rows) for measure in measures}
-        self.add(name, [Delta(cube.scope[rows], pane, np.zeros(rows.size, np.bool_), parts)])
+        nothing = np.zeros(rows.size, np.bool_)
+        self.add(name, [Delta(cells, cube.scope[rows], pane, nothing, parts)])
 
     def close(self, watermark: int, version: int, budget: int | None = None) -> list[ClosedWindow]:
         """The slots that have closed, and those closed before that have changed, oldest first."""
@@ -130,6 +142,7 @@ class SlotTable:
         if np.count_nonzero(gone) * 8 <= size:
             return  # closing ranks costs as much as there is: not for a few
         kept = ~gone
+        self._of_cell = {cube: _CellSlots() for cube in self._parts}
         self._table.keep(kept)
         self._slots.keep(kept)
         for name in ("_scope", "_start", "_end", "_dirty", "_known"):
@@ -160,6 +173,22 @@ class SlotTable:
         }
         self._table.load(meta["size"], names)
         self._find_due()
+
+    def _slots_of(self, cube: str, delta: Delta, chosen: Numbers) -> Numbers:
+        """The slots of some cells; a cell's is found once."""
+        cells, known = delta.cell[chosen], self._of_cell[cube]
+        if known.moves != self._cubes[cube].moves:
+            known.moves, known.slot = self._cubes[cube].moves, np.empty(0, np.int64)
+        known.slot = grown(
+            known.slot, self._cubes[cube].merged.size + 1, -1
+        )  # the last: of cells that are no more
+        found: Numbers = known.slot[cells]
+        new = (found < 0).nonzero()[0]
+        if new.size:
+            scope = self._scopes_of(cube)[delta.scope[chosen[new]]]
+            found[new] = known.slot[cells[new]] = self._rows(scope, delta.pane[chosen[new]])
+            known.slot[-1] = -1
+        return found
 
     def _scopes_of(self, cube: str) -> Numbers:
         """Full scope of the cube → scope of the KPI."""

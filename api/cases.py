@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.dependencies import Deps, Reader
+from api.known import known_process
 from api.kpis import Run, parse_scope
 from api.present import LIVE
 from api.shapes import CaseShape, CasesShape, CountsShape, TimelineShape, answer
@@ -39,7 +40,9 @@ async def list_cases(
 ) -> Response:
     """Notable cases, most urgent first, and how many there are per step."""
     flags = [flag for flag, wanted in (("overdue", overdue), ("stuck", stuck), ("closed", closed)) if wanted]
-    query = CaseQuery(process, step, flags, parse_scope(filter, "filter"))
+    attributes = parse_scope(filter, "filter")
+    known_process(await deps.catalogues.of(grant.tenant, run), process, step, attributes)
+    query = CaseQuery(process, step, flags, attributes)
     page = await deps.cases.find(grant.tenant, run, query, limit=limit, cursor=cursor)
     counts = [
         CountsShape(each.process, each.time, each.open, each.overdue, each.stuck, dict(each.waiting))

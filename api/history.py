@@ -10,13 +10,14 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.dependencies import Deps, Reader
+from api.known import known_dimensions, known_kpi, known_scope
 from api.kpis import Run, ScopeParam, parse_scope
 from api.present import LIVE
 from api.shapes import HistoriesShape, HistoryShape, PointShape, answer
 from services.domain.catalogue import Kpi
 from services.domain.history import Point
 from services.domain.windows import DAY, GRAINS, HOUR, MINUTE, WEEK
-from services.errors import InvalidInput, NotFound
+from services.errors import InvalidInput
 from services.histories import Histories
 
 router = APIRouter(prefix="/api/v1", tags=["kpis"])
@@ -56,12 +57,9 @@ async def get_kpi_history(
 ) -> Response:
     """Closed slots of a KPI at a scope (default: the total), by time; late events restate them."""
     catalogue = await deps.catalogues.of(grant.tenant, run)
-    kpi = catalogue.kpis.get(name)
-    if kpi is None:
-        raise NotFound(
-            f"no KPI is called {name!r}", field="name", value=name, remedy="GET /api/v1/kpis lists them"
-        )
-    wanted = _scope(kpi, parse_scope(scope))
+    kpi = known_kpi(catalogue, name)
+    wanted = parse_scope(scope)
+    known_dimensions(kpi, wanted)
     length = _step(kpi, step)
     view = deps.live.get(grant.tenant, run)
     before = None if end is None else instant("to", end)
@@ -71,6 +69,8 @@ async def get_kpi_history(
         since = instant("from", start)
     histories = Histories(deps.history, deps.catalogues)
     points = await histories.of(grant.tenant, run, name, start=since, end=before, step=length, scope=wanted)
+    if not points:
+        known_scope(view, name, wanted)
     return answer(HistoryShape(name, run, wanted, length, kpi.unit, _shapes(points)))
 
 
@@ -120,18 +120,6 @@ def _instant(text: str) -> int | None:
     except ValueError:
         return None
     return None if moment.tzinfo is None else round(moment.timestamp() * 1000)
-
-
-def _scope(kpi: Kpi, scope: dict[str, str]) -> dict[str, str]:
-    for dimension in scope:
-        if dimension not in kpi.dimensions:
-            raise InvalidInput(
-                f"{kpi.name} has no dimension {dimension!r}",
-                field="scope",
-                value=dimension,
-                remedy=f"it has: {', '.join(kpi.dimensions) or 'none'}",
-            )
-    return scope
 
 
 def _step(kpi: Kpi, step: str | None) -> str:

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.dependencies import Deps, Reader
+from api.known import known_dimensions, known_kpi, known_scope
 from api.present import LIVE, Scopes, state
 from api.shapes import KpisShape, answer
-from services.errors import InvalidInput, NotFound
+from services.errors import InvalidInput
 
 router = APIRouter(prefix="/api/v1", tags=["kpis"])
 
@@ -63,13 +64,11 @@ async def get_kpi(
 ) -> Response:
     """One KPI at every scope, or at those that contain ``scope``."""
     catalogue = await deps.catalogues.of(grant.tenant, run)
-    if name not in catalogue.kpis:
-        raise NotFound(
-            f"no KPI is called {name!r}", field="name", value=name, remedy="GET /api/v1/kpis lists them"
-        )
-    wanted = parse_scope(scope).items()
+    wanted = parse_scope(scope)
+    known_dimensions(known_kpi(catalogue, name), wanted)
     view = deps.live.get(grant.tenant, run)
+    known_scope(view, name, wanted)
     shape = state(view, catalogue, scopes, now=deps.clock.now(), ready=deps.live.ready, only=[name])
-    kept = [each for each in shape.kpis[0].values if wanted <= each.scope.items()]
+    kept = [each for each in shape.kpis[0].values if wanted.items() <= each.scope.items()]
     shape.kpis[0].values[:] = kept
     return answer(shape)

@@ -18,6 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+_SHOWN = 5
+"""Problems of a catalogue that are told at once."""
+
 
 class SightlineError(Exception):
     """Root of all errors that a user can do something about.
@@ -50,15 +53,15 @@ class Unsupported(InvalidInput):
 
 
 class CatalogueError(InvalidInput):
-    """The catalogue has ``problems`` (each a ``services.catalogue.problems.Problem``; its text says all)."""
+    """The catalogue has ``problems`` (each a ``services.catalogue.problems.Problem``; its text says the first)."""
 
     code = "catalogue"
 
     def __init__(self, problems: Sequence[object]) -> None:
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        super().__init__(
-            f"the catalogue has {count}:\n" + "\n".join(map(str, problems)), remedy="sightline lint"
-        )
+        more = [f"… and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+        lines = [*map(str, problems[:_SHOWN]), *more]
+        super().__init__(f"the catalogue has {count}:\n" + "\n".join(lines), remedy="sightline lint")
         self.problems = tuple(problems)
 
 

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.errors import InvalidInput
 
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # told apart, not bound
+
 
 class Broker(BaseModel):
     """Which log."""
@@ -45,6 +47,12 @@ class Api(BaseModel):
     max_body_bytes: int = Field(16 << 20, description="largest request body, after decompression")
     max_event_bytes: int = Field(128 << 10, description="largest single event, as JSON")
     stream_interval_ms: int = Field(250, description="changes on the live stream are coalesced for so long")
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches it, whichever addresses it listens on."""
+        host = _HERE.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 class Intake(BaseModel):

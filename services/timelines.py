@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.catalogue.problems import did_you_mean
 from services.domain.batch import Batch, Interner
 from services.domain.case_events import CaseEvents
 from services.domain.case_facts import case_fact
@@ -63,12 +64,11 @@ class Timelines:
         """
         program = await self._programs(tenant, run)
         if process not in program.catalogue.processes:
-            known = ", ".join(sorted(program.catalogue.processes))
             raise NotFound(
                 f"there is no process {process!r}",
                 field="process",
                 value=process,
-                remedy=f"there are: {known}",
+                remedy=did_you_mean(process, program.catalogue.processes),
             )
         frames, truncated = await self._search(tenant, run, process, case)
         timeline = _timeline(frames, program, process, case, now, truncated=truncated)

@@ -115,7 +115,7 @@ async def _import_there(settings: Settings, wanted: Wanted, in_use: LogInUse) ->
     """Through the API of the process that holds the log; the database is shared with it."""
     from services.adapters.log.remote import RemoteLog
 
-    url = os.environ.get("SIGHTLINE_URL", f"http://{settings.api.host}:{settings.api.port}")
+    url = os.environ.get("SIGHTLINE_URL", settings.api.url)
     log = RemoteLog(url, wanted.run, os.environ.get("SIGHTLINE_API_KEY"))
     database = wiring.database(settings)
     try:

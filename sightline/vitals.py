@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from api.dependencies import Part, PartCheck, Vitals
 from api.health import elsewhere
 from services.errors import SightlineError
-from sightline.node import PROCESSOR, RECORDER
+from sightline.node import API, PROCESSOR, RECORDER
+from sightline.serving import shown
 
 if TYPE_CHECKING:
+    from services.adapters.database import Database
     from services.health import ProcessorHealth
     from services.ports import Log
     from sightline.node import Node
 
-LOG_ANSWERS_S = 2.0
-"""How long the log may take to answer before it counts as away."""
+ANSWERS_S = 2.0
+"""How long the log or the database may take to answer before it counts as away."""
 
 
 def vitals(node: Node) -> Vitals:
@@ -33,21 +35,32 @@ def vitals(node: Node) -> Vitals:
     )
 
 
-async def log_part(log: Log, topic: str, url: str, within_s: float = LOG_ANSWERS_S) -> Part:
+async def log_part(log: Log, topic: str, url: str, within_s: float = ANSWERS_S) -> Part:
     """Whether the log answers when it is asked where ``topic`` ends."""
+    return await _answers("log", url, log.ends(topic), within_s)
+
+
+async def database_part(database: Database, url: str, within_s: float = ANSWERS_S) -> Part:
+    """Whether the database answers at all."""
+    return await _answers("database", shown(url), database.ping(), within_s)
+
+
+async def _answers(name: str, url: str, asked: Awaitable[object], within_s: float) -> Part:
     try:
         async with asyncio.timeout(within_s):
-            await log.ends(topic)
+            await asked
     except SightlineError as error:
-        return Part("log", ready=False, detail=error.message)
+        return Part(name, ready=False, detail=error.message)
     except TimeoutError:
-        return Part("log", ready=False, detail=f"{url} did not answer within {within_s:g} s")
-    return Part("log", ready=True, detail=url)
+        return Part(name, ready=False, detail=f"{url} did not answer within {within_s:g} s")
+    return Part(name, ready=True, detail=url)
 
 
 async def _parts(node: Node) -> Sequence[Part]:
     """What this process runs, and whether each part is ready."""
     parts = [await log_part(node.log, node.topics.events.name, node.settings.broker.url)]
+    if API in node.parts or RECORDER in node.parts:
+        parts.append(await database_part(node.database, node.settings.database.url))
     if PROCESSOR in node.parts:
         parts.append(_processor(node.processor.health() if node.processor else None))
     if RECORDER in node.parts:

@@ -11,13 +11,12 @@ from rich.table import Table
 from sightline.cli.output import Json, console, print_json
 
 Url = Annotated[
-    str,
+    str | None,
     typer.Option(
-        envvar="SIGHTLINE_URL", help="Where Sightline serves.", show_default="http://127.0.0.1:8321"
+        envvar="SIGHTLINE_URL", help="Where Sightline serves.", show_default="SIGHTLINE_API__HOST and __PORT"
     ),
 ]
 Run = Annotated[str, typer.Option(help="live, or an import's name.")]
-DEFAULT_URL = "http://127.0.0.1:8321"
 AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 GLYPHS = {
     "on_plan": "[dim]●[/] on plan",
@@ -27,12 +26,17 @@ GLYPHS = {
 }
 
 
-def get(url: str, path: str, **params: Any) -> Any:
-    """The JSON that ``GET url + path`` answers; ``Unavailable`` or ``InvalidInput`` with a remedy where it does not."""
+def get(url: str | None, path: str, **params: Any) -> Any:
+    """The JSON that ``GET url + path`` answers; ``Unavailable`` or ``InvalidInput`` with a remedy where it does not.
+
+    ``url`` None: where the settings say.
+    """
     import httpx2
 
     from services.errors import InvalidInput, Unavailable
+    from services.settings import read_settings
 
+    url = url or read_settings().api.url
     key = os.environ.get("SIGHTLINE_API_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
@@ -46,11 +50,14 @@ def get(url: str, path: str, **params: Any) -> Any:
         ) from error
     if response.is_error:
         problem = response.json() if "json" in response.headers.get("content-type", "") else {}
-        raise InvalidInput(problem.get("detail") or f"{url}{path} answered {response.status_code}")
+        raise InvalidInput(
+            problem.get("detail") or f"{url}{path} answered {response.status_code}",
+            **{name: problem.get(name) for name in ("field", "value", "remedy")},
+        )
     return response.json()
 
 
-def kpis(url: Url = DEFAULT_URL, run: Run = "live", as_json: Json = False) -> None:
+def kpis(url: Url = None, run: Run = "live", as_json: Json = False) -> None:
     """List every KPI with its current value, target, status and age."""
     data = get(url, "/api/v1/kpis", run=run)
     if as_json:
@@ -92,7 +99,7 @@ def cases(
     step: Annotated[str | None, typer.Option(help="Only cases that wait at this step.")] = None,
     overdue: Annotated[bool, typer.Option(help="Only cases past a due time.")] = False,
     limit: Annotated[int, typer.Option(help="How many.")] = 20,
-    url: Url = DEFAULT_URL,
+    url: Url = None,
     run: Run = "live",
     as_json: Json = False,
 ) -> None:

@@ -26,6 +26,8 @@ from services.domain.catalogue import (
     Kpi,
     KpiType,
     MeasureSpec,
+    Process,
+    Step,
     Target,
     Window,
     WindowKind,
@@ -69,7 +71,12 @@ PLACED = EventType(
     ("site",),
     ("erp",),
 )
-CATALOGUE = with_digest(Catalogue({"order.placed": PLACED}, {}, {"orders": ORDERS, "on_time_share": SHARE}))
+ORDER = Process(
+    "order", "order", (Step("placed", "order.placed"),), "placed", (), {"site": ("placed", "site")}
+)
+CATALOGUE = with_digest(
+    Catalogue({"order.placed": PLACED}, {"order": ORDER}, {"orders": ORDERS, "on_time_share": SHARE})
+)
 
 
 class At:

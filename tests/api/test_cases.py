@@ -60,6 +60,21 @@ async def test_cases_are_filtered_and_paged(world: World) -> None:
         assert (await world.client.get(f"/api/v1/cases?{query}")).status_code == 400
 
 
+async def test_what_no_case_has_is_told_with_what_there_is(world: World) -> None:
+    """An empty list would say that all is well: run, process, step and attribute."""
+    for query, status, field, remedy in (
+        ("run=olsit", 404, "run", "GET /api/v1/runs lists them"),
+        ("process=ordre", 404, "process", "did you mean 'order'?"),
+        ("step=plced", 400, "step", "did you mean 'placed'?"),
+        ("process=order&filter=sight:W01", 400, "filter", "known: site"),
+    ):
+        response = await world.client.get(f"/api/v1/cases?{query}")
+        problem = response.json()
+        told = (response.status_code, problem["field"], problem["remedy"])
+        assert told == (status, field, remedy), query
+    assert (await world.client.get("/api/v1/cases?filter=site:W77")).json()["cases"] == []
+
+
 async def test_a_case_comes_with_its_events(world: World) -> None:
     """As CloudEvents, by event time; ids may hold slashes; it need not be a notable case."""
     life = (await world.client.get("/api/v1/cases/order/SO/1")).json()

@@ -77,12 +77,30 @@ async def test_what_is_not_known_is_a_problem_that_helps(world: World) -> None:
     """KPIs, runs, words and scopes."""
     for path, status, field in (
         ("/api/v1/kpis/otif", 404, "name"),
+        ("/api/v1/kpis/order", 404, "name"),
+        ("/api/v1/kpis/orders?scope=sight:W01", 400, "scope"),
         ("/api/v1/kpis?run=nope", 404, "run"),
         ("/api/v1/kpis?scopes=fine", 400, "scopes"),
         ("/api/v1/kpis/orders?scope=W01", 400, "scope"),
     ):
         response = await world.client.get(path)
         assert (response.status_code, response.json()["field"]) == (status, field), path
+
+
+async def test_a_name_that_is_nearly_right_is_told_the_right_one(world: World) -> None:
+    """A KPI, a dimension, and a scope at which nothing was ever told, now and in history."""
+    world.live.apply(told(1, value(1), value(1, site="W01"), value(2, site="W02", carrier="DHL")))
+    for path, given, remedy in (
+        ("/api/v1/kpis/ordrs", "ordrs", "did you mean 'orders'?"),
+        ("/api/v1/kpis/ordrs/history", "ordrs", "did you mean 'orders'?"),
+        ("/api/v1/kpis/orders?scope=carier:DHL", "carier", "did you mean 'carrier'?"),
+        ("/api/v1/kpis/orders/history?scope=carier:DHL", "carier", "did you mean 'carrier'?"),
+        ("/api/v1/kpis/orders?scope=carrier:DLH", "carrier:DLH", "known: DHL"),
+        ("/api/v1/kpis/orders/history?scope=site:W0", "site:W0", "did you mean 'W02'?"),
+    ):
+        problem = (await world.client.get(path)).json()
+        assert (problem["value"], problem["remedy"]) == (given, remedy), path
+    assert (await world.client.get("/api/v1/kpis/orders/history?scope=site:W01")).json()["points"] == []
 
 
 async def test_a_value_that_is_unknown_is_null_with_its_reason(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,12 +13,13 @@ from api.app import create_app
 from api.dependencies import Part, Vitals
 from api.health import SILENCE_MS, elsewhere
 from api.vitals import create_vitals_app
+from services.adapters.database import Database
 from services.health import PartitionHealth, ProcessorHealth
 from services.keys import Keyring
 from services.ports import Append
 from services.recording import Recorded
 from services.records import encode
-from sightline.vitals import log_part
+from sightline.vitals import database_part, log_part
 from tests.api.conftest import TOPICS, At, World, told, value
 from tests.unit.intake.given import ListLog
 
@@ -116,3 +118,19 @@ async def test_a_log_that_does_not_answer_is_not_ready(world: World) -> None:
     missing = ListLog()
     missing.unknown = {name}
     assert not (await log_part(missing, name, "kafka://there:9092")).ready
+
+
+async def test_the_database_is_a_part_of_its_own(world: World, tmp_path: Path) -> None:
+    """Named with its URL without the password, and not ready while it does not answer."""
+    found = await database_part(world.database, "postgresql+psycopg://me:secret@there/sightline")
+    assert (found.ready, found.name, found.detail) == (
+        True,
+        "database",
+        "postgresql+psycopg://me:***@there/sightline",
+    )
+    away = Database(f"sqlite:///{tmp_path}/nowhere.sqlite")
+    (tmp_path / "nowhere.sqlite").mkdir()
+    lost = await database_part(away, "sqlite:///nowhere.sqlite")
+    assert not lost.ready
+    assert "does not answer" in lost.detail
+    await away.stop()

@@ -77,6 +77,27 @@ def test_a_failing_fixture_says_what_was_expected_and_what_came(tmp_path: Path) 
     assert "7" in told.out
 
 
+def test_doctor_shows_some_problems_of_a_catalogue_and_counts_the_others(tmp_path: Path) -> None:
+    """However many there are: ``lint`` lists them all."""
+    sightline("init", "mine", cwd=tmp_path)
+    path = tmp_path / "mine" / "kpis.yaml"
+    path.write_text(path.read_text() + "".join(f"---\nkind: Kpi{n}\n" for n in range(30)))
+    told = sightline("doctor", "mine", "--json", cwd=tmp_path)
+    (found,) = (each for each in json.loads(told.out) if each["part"] == "catalogue")
+    assert found["message"].splitlines()[0] == "the catalogue has 30 problems:"
+    assert found["message"].splitlines()[6:] == ["… and 25 more"]
+    assert found["remedy"] == "sightline lint"
+
+
+def test_kpis_asks_where_the_settings_say_that_the_api_is(tmp_path: Path) -> None:
+    """As ``up`` serves there; ``--url`` and SIGHTLINE_URL come first."""
+    for name in ("kpis", "cases"):
+        told = sightline(name, cwd=tmp_path, SIGHTLINE_API__PORT="9", SIGHTLINE_API__HOST="0.0.0.0")
+        assert (told.code, "http://127.0.0.1:9" in told.err) == (3, True), told
+    told = sightline("kpis", cwd=tmp_path, SIGHTLINE_API__PORT="9", SIGHTLINE_URL="http://127.0.0.1:8")
+    assert "http://127.0.0.1:8" in told.err
+
+
 def test_a_mistake_is_told_without_a_stack_trace(tmp_path: Path) -> None:
     """A folder that is no catalogue, a part that is none, a log that is none: exit code 2 and a remedy."""
     for answer in (

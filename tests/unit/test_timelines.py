@@ -153,11 +153,11 @@ async def test_a_long_log_is_searched_from_its_end_and_says_so(log: EmbeddedLog)
 
 
 async def test_what_cannot_be_found_is_said_with_a_remedy(log: EmbeddedLog) -> None:
-    """An unknown process names those that there are; an unknown case says where was looked."""
+    """An unknown process is told the nearest one; an unknown case says where was looked."""
     timelines = Timelines(log, TOPICS, programs)
     with pytest.raises(NotFound, match="no process 'ordre'") as unknown:
         await timelines.of("default", "live", "ordre", "o-1", NOW)
-    assert unknown.value.remedy == "there are: order"
+    assert unknown.value.remedy == "did you mean 'order'?"
     with pytest.raises(NotFound, match="no event of order 'o-9' in run 'live'"):
         await timelines.of("default", "live", "order", "o-9", NOW)
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from services.errors import InvalidInput, TooLarge, Unsupported
+from services.intake.elements import split
 
 MAX_EVENTS = 100_000
 """Events in one body; each bad one becomes a dead letter, so their number is bounded too."""
@@ -35,7 +36,6 @@ def parse(headers: Mapping[str, str], body: bytes, *, max_events: int = MAX_EVEN
     Raises ``Unsupported`` for a content type, ``InvalidInput`` for a body of no known form, ``TooLarge`` for more
     than ``max_events``.
     """
-    _check_text(body)
     events = _taken_apart(headers, body.strip())
     if len(events) > max_events:
         raise TooLarge(
@@ -49,11 +49,11 @@ def parse(headers: Mapping[str, str], body: bytes, *, max_events: int = MAX_EVEN
 def _taken_apart(headers: Mapping[str, str], body: bytes) -> list[bytes]:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if _HEADER + "type" in headers or _HEADER + "specversion" in headers:
-        return [_binary(headers, kind, body)]
+        return [_binary(headers, kind, _text(body))]
     if kind in NDJSON:
         return _lines(body)
     if kind == SINGLE:
-        return [body]
+        return [_text(body)]
     if kind == BATCH:
         return _elements(body)
     if kind not in GUESSED:
@@ -65,13 +65,15 @@ def _taken_apart(headers: Mapping[str, str], body: bytes) -> list[bytes]:
         )
     if body.startswith(b"["):
         return _elements(body)
-    return _lines(body) if b"\n" in body and not _is_object(body) else [body]
+    return _lines(body) if b"\n" in body and not _is_object(body) else [_text(body)]
 
 
 def _elements(body: bytes) -> list[bytes]:
     try:
         return [bytes(element) for element in _array.decode(body)]
     except (msgspec.DecodeError, RecursionError) as error:
+        if (elements := split(body)) is not None:
+            return elements
         raise InvalidInput(
             f"the body is not a JSON array: {error}", field="body", remedy="send [event, event, …], or NDJSON"
         ) from None
@@ -113,7 +115,7 @@ def _binary(headers: Mapping[str, str], kind: str, body: bytes) -> bytes:
     return msgspec.json.encode({**event, "data": Raw(body)})
 
 
-def _check_text(body: bytes) -> None:
+def _text(body: bytes) -> bytes:
     try:
         body.decode()
     except UnicodeDecodeError as error:
@@ -122,3 +124,4 @@ def _check_text(body: bytes) -> None:
             field="body",
             remedy="send JSON in UTF-8",
         ) from None
+    return body

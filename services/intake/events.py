@@ -101,6 +101,8 @@ class Validator:
         if len(payload) > self._limit:
             return too_large(payload, index, self._limit)
         try:
+            if not payload.isascii():
+                payload.decode()  # what no field reads is kept too, and must be text
             if b"\\" in payload and _NUL.search(payload):
                 raise ValueError("NUL")  # noqa: TRY301  # one handler explains every refusal
             envelope = _envelope(payload)

@@ -62,6 +62,16 @@ def test_one_bad_line_does_not_spoil_the_others() -> None:
     ]
 
 
+@pytest.mark.parametrize("bad", [b'{"id": NaN}', b'{"id": "\xff, ]"}', b"nonsense", b"", b'{"a": [1, 2,]}'])
+@pytest.mark.parametrize("kind", [BATCH, "application/json"])
+def test_one_bad_element_does_not_spoil_the_others(kind: str, bad: bytes) -> None:
+    """Nor does one line that is not UTF-8: whatever it is, the others are taken, and it is left to validation."""
+    body = b"[" + ONE + b", " + bad + b", " + TWO + b"]"
+    assert parse({"content-type": kind}, body) == [ONE, bad, TWO]
+    lines = [ONE, bad or b"x", TWO]
+    assert parse({"content-type": "application/x-ndjson"}, b"\n".join(lines)) == lines
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "error"),
     [

@@ -168,3 +168,9 @@ def test_whatever_is_refused_is_explained(changes: dict[str, Any]) -> None:
     if isinstance(outcome, Rejection):
         assert outcome.code is not Code.INVALID_JSON, outcome
         assert outcome.field is not None or outcome.code is Code.CONTROL_CHARACTER
+
+
+def test_what_no_field_reads_must_be_text_too() -> None:
+    """The event is kept and shown as it came."""
+    bad = text(note="x").replace(b'"x"', b'"\xff"')
+    assert "UTF-8" in refused(bad).message

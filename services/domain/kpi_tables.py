@@ -69,21 +69,31 @@ def is_wide(groups: Groups) -> bool:
 
 
 class _Running:
-    """Running aggregates of one grouping."""
+    """Running aggregates of one grouping. A group is told as soon as the cube knows a scope of it, be it as zero."""
 
-    def __init__(self, reading: Reading, grouping: Grouping) -> None:
+    def __init__(self, reading: Reading, grouping: Grouping, alive: Mask) -> None:
         self.grouping = grouping
         self.table = Table({part.measure: part.agg for part in reading.parts})
-        self.dirty = np.ones(grouping.size, np.bool_)
+        self.dirty = self.left(alive)
         self.table.grow(grouping.size)
+
+    def grow(self) -> None:
+        """Make room for new groups, which are to be told."""
+        if self.table.size < self.grouping.size:
+            self.table.grow(self.grouping.size)
+            self.dirty = grown(self.dirty, self.grouping.size, 1)
+
+    def left(self, alive: Mask) -> Mask:
+        """The groups of which a full scope is ``alive``; the total always is one."""
+        left = np.full(self.grouping.size, not self.grouping.dimensions, np.bool_)
+        left[self.grouping.of_scope[: alive.size][alive]] = True
+        return left
 
     def add(self, delta: Delta, touched: Mask, inside: Mask | None, measures: Sequence[str]) -> None:
         """Combine the cells ``inside`` the window (None: all); whatever is ``touched`` is worth a word, if only that it
         is old.
         """
-        if self.table.size < self.grouping.size:
-            self.table.grow(self.grouping.size)
-            self.dirty = grown(self.dirty, self.grouping.size)
+        self.grow()
         groups = self.grouping.of_scope[delta.scope]
         rows = groups if inside is None else np.where(inside, groups, -1)
         for measure in measures:
@@ -100,7 +110,10 @@ class WindowTable:
         self._reading = reading
         self._cube = cube
         self._measures = tuple(dict.fromkeys(part.measure for part in reading.parts))
-        self._groups = [_Running(reading, cube.scopes.grouping(one)) for one in reading.program.groupings]
+        alive = cube.live_scopes()
+        self._groups = [
+            _Running(reading, cube.scopes.grouping(one), alive) for one in reading.program.groupings
+        ]
         self.said = {one.grouping.dimensions: Said(reading.kpi, one.grouping) for one in self._groups}
         self._shown = Span(0, 0)
         self._reach = Span(_EVER, _EVER)
@@ -137,6 +150,8 @@ class WindowTable:
 
     def move(self, now: int) -> None:
         """Let the window be that of ``now``; call it after ``add``."""
+        for groups in self._groups:
+            groups.grow()
         self._now = now
         shown = window_span(self.kpi.window, now, self._cube.cube.pane_ms)
         endless = self.kpi.type is KpiType.LEVEL or self.kpi.window.kind is WindowKind.ALL_TIME
@@ -187,9 +202,7 @@ class WindowTable:
             grouping = groups.grouping
             if not grouping.dimensions:
                 continue
-            left = np.zeros(grouping.size, np.bool_)
-            left[grouping.of_scope[: alive.size][alive]] = True
-            gone = np.flatnonzero(~left)
+            gone = np.flatnonzero(~groups.left(alive))
             groups.dirty[gone[gone < groups.dirty.size]] = False
             yield Told(said, said.forget(gone))
 

@@ -345,6 +345,24 @@ def test_scopes_beyond_the_horizon_are_removed() -> None:
     assert reader.records[-1].removed == [("sales", {"site": "A"})]
 
 
+def test_a_scope_is_told_of_every_kpi_of_its_cube_before_and_after_a_restart() -> None:
+    """Where nothing came back, returns are zero, not missing; a scope that is gone stays away."""
+    given = {"reopen_ms": HOUR, "measure": SOLD}
+    program = compiled(catalogue(kpi("sales", **given), kpi("returns", **given | {"measure": _returned()})))
+    teller, reader = Teller(program), Reader(judge_of(program))
+    teller.row("sold", NOON, site="gone")
+    reader.say(teller.tell(NOON))
+    later = Teller(program, 0, offset=1)
+    later.row("sold", NOON + 2 * DAY, site="A")
+    later.row("returned", NOON + 2 * DAY, site="B")
+    reader.say(later.tell(NOON + 2 * DAY))
+    assert (reader.value("sales", "A"), reader.value("returns", "A")) == (1, 0)
+    again = Reader(judge_of(program))
+    again.judge.restore(list(reader.judge.chunks()))
+    again.say(everything=True)
+    assert again.values.keys() == reader.values.keys()
+
+
 def test_a_changed_catalogue_keeps_what_has_not_changed() -> None:
     """The first partition that switches switches all; a KPI that stays keeps its numbers and its closed slots."""
     old = compiled(catalogue(kpi("sales", measure=SOLD), kpi("gone", measure=SOLD, dimensions=())))

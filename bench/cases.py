@@ -18,6 +18,7 @@ from services.domain.cases import CaseTable
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
 from services.domain.program import DueFeed, DurationFeed, Feed, OpenFeed, OverdueFeed, StepFeed, WaitingFeed
 from services.domain.rows import Columns, Hashes, Strings, hash_numbers
+from services.domain.texts import Packed
 
 STEPS = ("placed", "paid", "picked", "packed", "shipped", "delivered")
 FIELDS = {
@@ -69,7 +70,7 @@ def events(kind: str, cases: Hashes, at: int, strings: Strings) -> CaseEvents:
         {"identity": hash_numbers(times)},
     )
     return CaseEvents(
-        kind, hash_numbers(cases.astype(np.int64)), rows, lambda _, at: [b"ORD-1234567"] * at.size
+        kind, hash_numbers(cases.astype(np.int64)), rows, lambda _, at: Packed.of([b"ORD-1234567"] * at.size)
     )
 
 
@@ -103,7 +104,7 @@ def run(count: int = 1_000_000, rounds: int = 400) -> list[Figure]:
         begun = time.thread_time()
         told = cases.update(batch)
         updates.append(time.thread_time() - begun)
-        facts += sum(rows.n for _, rows in told)
+        facts += sum(one.rows.n for one in told)
     held = cases.nbytes / count
     begun = time.thread_time()
     cases.advance(10_000_000)

@@ -121,7 +121,8 @@ def _timeline(
     batch = Batch(frames, Interner(strings))
     events: dict[int, tuple[int, int, bytes]] = {}
     keep = np.zeros(batch.n, np.bool_)
-    for row in np.flatnonzero(_mine(frames, process, key)).tolist():
+    mine = _mine(batch, process, key)
+    for row in batch.in_log_order[mine[batch.in_log_order]].tolist():
         identity = int(batch.identity[row])
         if identity not in events:
             keep[row] = True
@@ -137,11 +138,8 @@ def _timeline(
     return Timeline([event for _, _, event in sorted(events.values())], fact, truncated)
 
 
-def _mine(frames: Sequence[Frame], process: str, key: int) -> Mask:
-    """Which rows of all blocks are the case's."""
-    blocks = [
-        (frame.hashes[block.key] == key) & (block.process == process)
-        for frame in frames
-        for block in frame.blocks
-    ]
-    return np.concatenate([*blocks, np.empty(0, np.bool_)])
+def _mine(batch: Batch, process: str, key: int) -> Mask:
+    """Which rows are the case's."""
+    ours = [part.block.process == process for part in batch.parts]
+    mine: Mask = batch.envelope.hashes == key
+    return mine & np.repeat(np.array(ours, np.bool_), [part.n for part in batch.parts])

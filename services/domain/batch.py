@@ -7,9 +7,10 @@ asks for by code are interned in the partition's ``Strings``; the rest stay what
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from services.domain.catalogue import FieldType
 from services.domain.frames import Block, Frame
 from services.domain.identity import hash64
 from services.domain.index import Index
-from services.domain.rows import NULL, Codes, Flags, Hashes, Mask, Numbers, Strings, hash_numbers
+from services.domain.rows import NULL, Codes, Flags, Hashes, Mask, Numbers, Places, Strings, hash_numbers
+from services.domain.texts import Packed, cut_out
 
 _UNKNOWN = -2
 _NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.TIMESTAMP})
@@ -45,74 +47,97 @@ class Dictionary:
     def __init__(self, frames: Sequence[Frame], interner: Interner) -> None:
         self._frames = frames
         self._interner = interner
-        self.starts = np.cumsum([0] + [frame.hashes.size for frame in frames])
+        self.starts = [0, *accumulate(frame.hashes.size for frame in frames)]
         self.hashes = np.concatenate([*(frame.hashes for frame in frames), np.zeros(1, np.uint64)])
-        self._codes = np.full(self.hashes.size, _UNKNOWN, np.int32)
-        self._codes[-1] = -1
 
     @property
     def strings(self) -> Strings:
         """Where codes are interned."""
         return self._interner.strings
 
-    def texts(self, codes: Codes) -> list[bytes]:
-        """The strings of codes, as UTF-8; empty where absent."""
-        found = [b""] * codes.size
-        frames = np.searchsorted(self.starts, codes, "right") - 1
-        for number in np.unique(frames[codes >= 0]).tolist():
-            frame = self._frames[number]
-            text = frame.text.tobytes()
-            at = np.flatnonzero((frames == number) & (codes >= 0))
-            own = codes[at] - int(self.starts[number])
-            lows, highs = frame.offsets[own].tolist(), frame.offsets[own + 1].tolist()
-            for place, low, high in zip(at.tolist(), lows, highs, strict=True):
-                found[place] = text[low:high]
-        return found
+    def texts(self, codes: Places) -> Packed:
+        """The strings of codes; empty where absent."""
+        text, starts, lengths = self._texts
+        return cut_out(text, starts[codes], lengths[codes])
 
-    def intern(self, codes: Codes) -> Codes:
+    @cached_property
+    def _texts(self) -> tuple[NDArray[np.uint8], Numbers, Numbers]:
+        """The text of all frames, and where in it each string begins and how long it is; absent is empty."""
+        bases = [0, *accumulate(frame.text.size for frame in self._frames)]
+        nothing = np.zeros(1, np.int64)
+        starts = [
+            frame.offsets[:-1] + np.int64(base) for frame, base in zip(self._frames, bases, strict=False)
+        ]
+        lengths = [np.diff(frame.offsets).astype(np.int64) for frame in self._frames]
+        return (
+            np.concatenate([frame.text for frame in self._frames]),
+            np.concatenate([*starts, nothing]),
+            np.concatenate([*lengths, nothing]),
+        )
+
+    def intern(self, codes: Places) -> Codes:
         """Codes of the same texts in ``strings``."""
         found = self._codes[codes]
         if found.size and found.min() == _UNKNOWN:
-            used = np.zeros(self._codes.size, np.bool_)
-            used[codes] = True
-            self._look_up((used & (self._codes == _UNKNOWN)).nonzero()[0])
+            self._add(codes[found == _UNKNOWN])
             found = self._codes[codes]
         return found
 
-    def _look_up(self, codes: NDArray[np.intp]) -> None:
-        known = self._interner.find(self.hashes[codes])
-        self._codes[codes] = known
-        fresh = codes[known < 0].astype(np.int32)
-        if fresh.size:
-            self._codes[fresh] = [self.strings.code(text.decode()) for text in self.texts(fresh)]
+    @cached_property
+    def _codes(self) -> Codes:
+        """What is interned of all strings, looked up once; asking for the rest makes it known."""
+        codes = self._interner.find(self.hashes)
+        codes[codes < 0] = _UNKNOWN
+        codes[-1] = -1
+        return codes
+
+    def _add(self, codes: Places) -> None:
+        used = np.zeros(self.hashes.size, np.bool_)
+        used[codes] = True
+        codes = used.nonzero()[0]
+        self._codes[codes] = [self.strings.code(text.decode()) for text in self.texts(codes).each()]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One block, from the batch's frame number ``frame``; ``kept`` are the rows that count (None: all), ``start`` is
-    the batch's row that is its first.
+    """One block, from the batch's frame number ``frame``; ``kept`` are the rows that count (None: all), ``n`` how
+    many, ``start`` is the batch's row that is its first.
     """
 
     frame: int
     block: Block
-    kept: NDArray[np.intp] | None
+    kept: Places | None
+    n: int
     start: int
 
-    @property
-    def n(self) -> int:
-        """How many rows count."""
-        return self.block.n if self.kept is None else int(self.kept.size)
+
+class Envelope(NamedTuple):
+    """What every event has, an element per row: ``keys`` are codes of the cases' ids in the batch's dictionary,
+    ``hashes`` their hashes.
+    """
+
+    time: Numbers
+    identity: Hashes
+    keys: Places
+    hashes: Hashes
+
+    def at(self, rows: slice | Mask) -> Envelope:
+        """Some of the rows."""
+        return Envelope(self.time[rows], self.identity[rows], self.keys[rows], self.hashes[rows])
 
 
 class BlockRows:
     """``Rows`` over the blocks of one (event type, process, primary)."""
 
-    def __init__(self, parts: Sequence[Part], dictionary: Dictionary) -> None:
+    def __init__(self, parts: Sequence[Part], dictionary: Dictionary, envelope: Envelope) -> None:
         self.parts = parts
         self.dictionary = dictionary
-        self.n = sum(part.n for part in parts)
-        self._held: dict[tuple[str, str], NDArray[Any]] = {}
-        self._shift: Codes | None = None
+        self.n = envelope.time.size
+        self._own = {"": envelope.keys}
+        self._numbers = {"time": envelope.time}
+        self._codes: dict[str, Codes] = {}
+        self._flags: dict[str, Flags] = {}
+        self._hashes = {"identity": envelope.identity, "key": envelope.hashes}
 
     @property
     def strings(self) -> Strings:
@@ -126,58 +151,43 @@ class BlockRows:
 
     def number(self, name: str) -> Numbers:
         """See ``Rows``."""
-        held = self._held.get(("number", name))
+        held = self._numbers.get(name)
         if held is None:
-            held = self._time() if name == "time" else self._column(name, _NUMBERS, NULL, np.int64)
-            self._held["number", name] = held
+            held = self._numbers[name] = self._column(name, _NUMBERS, NULL, np.int64)
         return held
 
     def code(self, name: str) -> Codes:
         """See ``Rows``. Flags and numbers read as their texts, so that they can be dimensions."""
-        held = self._held.get(("code", name))
+        held = self._codes.get(name)
         if held is None:
-            held = self._held["code", name] = self._coded(name)
+            held = self._codes[name] = self._coded(name)
         return held
 
     def flag(self, name: str) -> Flags:
         """See ``Rows``."""
-        held = self._held.get(("flag", name))
+        held = self._flags.get(name)
         if held is None:
-            held = self._held["flag", name] = self._column(name, {FieldType.BOOLEAN}, -1, np.int8)
+            held = self._flags[name] = self._column(name, {FieldType.BOOLEAN}, -1, np.int8)
         return held
 
     def hash(self, name: str) -> Hashes:
         """See ``Rows``; ``identity`` is the event's, ``key`` that of the case's id."""
-        held = self._held.get(("hash", name))
+        held = self._hashes.get(name)
         if held is None:
-            held = self._held["hash", name] = self._hashed(name)
+            held = self._hashes[name] = self._hashed(name)
         return held
 
-    def texts(self, name: str, at: NDArray[np.intp]) -> list[bytes]:
-        """The strings of field ``name`` ("": the case's id) at rows ``at``, as UTF-8; empty where absent."""
+    def texts(self, name: str, at: Places) -> Packed:
+        """The strings of field ``name`` ("": the case's id) at rows ``at``; empty where absent."""
         return self.dictionary.texts(self.dictionary_codes(name)[at])
 
-    def dictionary_codes(self, name: str) -> Codes:
+    def dictionary_codes(self, name: str) -> Places:
         """Codes of a string field ("": the case's id) in the batch's dictionary."""
-        held = self._held.get(("own", name))
+        held = self._own.get(name)
         if held is None:
-            held = self._held["own", name] = self._shifted(
-                self._join([self._kept(part, _string_codes(part.block, name)) for part in self.parts])
-            )
+            codes = self._join([self._kept(part, _string_codes(part.block, name)) for part in self.parts])
+            held = self._own[name] = _shifted(codes, self.parts, self.dictionary)
         return held
-
-    def _shifted(self, codes: Codes) -> Codes:
-        """Codes of the frames' own dictionaries as codes of the batch's."""
-        if len(self.dictionary.starts) == 2:
-            return codes
-        if self._shift is None:
-            starts = self.dictionary.starts[[part.frame for part in self.parts]].astype(np.int32)
-            self._shift = np.repeat(starts, [part.n for part in self.parts])
-        return np.where(codes < 0, np.int32(-1), codes + self._shift)
-
-    def _time(self) -> Numbers:
-        time: Numbers = self._join([self._kept(part, part.block.time) for part in self.parts])
-        return time
 
     def _type(self, name: str) -> FieldType | None:
         if name == "source":
@@ -199,11 +209,6 @@ class BlockRows:
         return self.dictionary.intern(self.dictionary_codes(name))
 
     def _hashed(self, name: str) -> Hashes:
-        if name == "identity":
-            identities: Hashes = self._join([self._kept(part, part.block.identity) for part in self.parts])
-            return identities
-        if name == "key":
-            return self.dictionary.hashes[self.dictionary_codes("")]
         type_ = self._type(name)
         if type_ in _NUMBERS:
             return hash_numbers(self.number(name))
@@ -228,9 +233,9 @@ class BlockRows:
         """Per row what ``values`` has for its frame."""
         return np.repeat(values[[part.frame for part in self.parts]], [part.n for part in self.parts])
 
-    def batch_rows(self) -> NDArray[np.intp]:
+    def batch_rows(self) -> Places:
         """The batch's row that each of these is."""
-        rows: NDArray[np.intp] = self._join(
+        rows: Places = self._join(
             [part.start + (np.arange(part.n) if part.kept is None else part.kept) for part in self.parts]
         )
         return rows
@@ -245,62 +250,112 @@ class BlockRows:
 
 
 def _string_codes(block: Block, name: str) -> Codes:
-    if name in ("", "source"):
-        return block.source if name else block.key
+    if name == "source":
+        return block.source
     if block.types.get(name) is FieldType.STRING:
         codes: Codes = block.columns[name]
         return codes
     return np.full(block.n, -1, np.int32)
 
 
+def _shifted(codes: Codes, parts: Sequence[Part], dictionary: Dictionary) -> Places:
+    """Codes of the frames' own dictionaries as codes of the batch's."""
+    places = codes.astype(np.intp)
+    if len(dictionary.starts) > 2:
+        starts = [dictionary.starts[part.frame] for part in parts]
+        places += np.repeat(starts, [part.n for part in parts])
+        places[codes < 0] = -1
+    return places
+
+
 class Batch:
     """Frames of one run and partition, in log order, with no barrier between them.
 
-    ``frame``, ``identity`` (of this copy), ``time``, ``primary`` have an element per row, in the order of the log.
+    Rows of one (event type, process, primary) lie together, each of these in the order of the log; ``in_log_order``
+    has them all as the log has them. ``identity`` (of this copy) and what the ``envelope`` holds have an element per
+    row.
     """
 
     def __init__(self, frames: Sequence[Frame], interner: Interner) -> None:
         self.frames = frames
         self.dictionary = Dictionary(frames, interner)
-        self.blocks = [(number, block) for number, frame in enumerate(frames) for block in frame.blocks]
-        sizes = [block.n for _, block in self.blocks]
-        self.n = sum(sizes)
-        self.frame = np.repeat([number for number, _ in self.blocks], sizes)
-        self.primary = np.repeat([block.primary for _, block in self.blocks], sizes)
-        self.time: Numbers = _all([block.time for _, block in self.blocks], np.int64)
-        salts = np.array([_salt(block.process) for _, block in self.blocks], np.uint64)
-        self.identity: Hashes = _all([block.identity for _, block in self.blocks], np.uint64) ^ np.repeat(
-            salts, sizes
+        groups: dict[tuple[str, str, bool], list[tuple[int, Block]]] = {}
+        for number, frame in enumerate(frames):
+            for block in frame.blocks:
+                groups.setdefault((block.type, block.process, block.primary), []).append((number, block))
+        self._groups: dict[tuple[str, str, bool], list[Part]] = {}
+        self.n = 0
+        for key, blocks in groups.items():
+            parts = self._groups[key] = []
+            for number, block in blocks:
+                parts.append(Part(number, block, None, block.n, self.n))
+                self.n += block.n
+        self.parts = [part for parts in self._groups.values() for part in parts]
+        keys = _shifted(_all([part.block.key for part in self.parts], np.int32), self.parts, self.dictionary)
+        self.envelope = Envelope(
+            _all([part.block.time for part in self.parts], np.int64),
+            _all([part.block.identity for part in self.parts], np.uint64),
+            keys,
+            self.dictionary.hashes[keys],
         )
+        salts = np.array([_salt(process) for _, process, _ in self._groups], np.uint64)
+        sizes = [sum(part.n for part in parts) for parts in self._groups.values()]
+        self.identity: Hashes = self.envelope.identity ^ np.repeat(salts, sizes)
+
+    @property
+    def time(self) -> Numbers:
+        """Each row's event time."""
+        return self.envelope.time
+
+    @cached_property
+    def frame(self) -> Places:
+        """The number of each row's frame."""
+        return self._of_parts([part.frame for part in self.parts])
+
+    @cached_property
+    def primary(self) -> Mask:
+        """Whether each row is its event's primary copy."""
+        return self._of_parts([part.block.primary for part in self.parts]).astype(np.bool_)
+
+    @cached_property
+    def in_log_order(self) -> Places:
+        """All rows, as the log has them."""
+        parts = sorted(self.parts, key=lambda part: (part.frame, part.block.first))
+        sizes = [part.n for part in parts]
+        before = [0, *accumulate(sizes)]
+        shifts = [part.start - first for part, first in zip(parts, before, strict=False)]
+        return np.arange(self.n) + np.repeat(np.array(shifts, np.intp), sizes)
 
     def sources(self) -> Codes:
         """Each row's source as a code of the partition's strings."""
-        starts = self.dictionary.starts[:-1].astype(np.int32)[self.frame]
-        return self.dictionary.intern(starts + _all([block.source for _, block in self.blocks], np.int32))
+        own = _all([part.block.source for part in self.parts], np.int32)
+        return self.dictionary.intern(_shifted(own, self.parts, self.dictionary))
 
     def origin(self, row: int) -> tuple[int, int]:
         """The frame that ``row`` came in, and its index among the frame's events."""
-        for number, block in self.blocks:
-            if row < block.n:
-                return number, block.first + row
-            row -= block.n
-        raise IndexError(row)
+        part = next(part for part in self.parts if row < part.start + part.n)
+        return part.frame, part.block.first + row - part.start
 
     def rows(self, keep: Mask | None) -> Iterator[tuple[tuple[str, str, bool], BlockRows]]:
         """Rows by (event type, process, primary); ``keep`` says which rows count (None: all)."""
-        grouped: dict[tuple[str, str, bool], list[Part]] = {}
+        envelope = self.envelope if keep is None else self.envelope.at(keep)
         start = 0
-        for number, block in self.blocks:
-            kept = None
-            if keep is not None:
-                own = keep[start : start + block.n]
-                kept = None if own.all() else np.flatnonzero(own)
-            if kept is None or kept.size:
-                part = Part(number, block, kept, start)
-                grouped.setdefault((block.type, block.process, block.primary), []).append(part)
-            start += block.n
-        for key, parts in grouped.items():
-            yield key, BlockRows(parts, self.dictionary)
+        for key, parts in self._groups.items():
+            own = parts if keep is None else [kept for part in parts if (kept := _some(part, keep)).n]
+            end = start + sum(part.n for part in own)
+            if end > start:
+                yield key, BlockRows(own, self.dictionary, envelope.at(slice(start, end)))
+            start = end
+
+    def _of_parts(self, values: list[int]) -> Places:
+        return np.repeat(np.array(values, np.intp), [part.n for part in self.parts])
+
+
+def _some(part: Part, keep: Mask) -> Part:
+    """What of a part counts."""
+    own = keep[part.start : part.start + part.n]
+    n = int(np.count_nonzero(own))
+    return part if n == part.n else replace(part, kept=own.nonzero()[0], n=n)
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process
-from services.domain.rows import NULL, Codes, Numbers
+from services.domain.rows import NULL, Codes, Numbers, Places
 
 NEVER = 2**62
 LONG_AGO = -NEVER
@@ -144,13 +144,28 @@ def grown(array: NDArray[Any], size: int, absent: int) -> NDArray[Any]:
     return larger
 
 
-def last_wins(rows: NDArray[Any], earlier: NDArray[np.intp], time: Numbers, tie: Codes) -> NDArray[np.intp]:
-    """``earlier`` in such an order that of several events of one row the first by (time, tie) comes last.
+def earliest(at: Places, time: Numbers, tie: Codes, scratch: Numbers) -> Places:
+    """Which events, in ascending order, are the first by (time, tie) at their place ``at``.
 
-    Of repeated indices numpy keeps the last that is assigned. Mostly there are none, and nothing is sorted.
+    Mostly no place has two events, and nothing is sorted. ``scratch`` is overwritten at ``at``.
     """
-    chosen = np.sort(rows[earlier])
-    if (chosen[1:] != chosen[:-1]).all():
-        return earlier
-    order: NDArray[np.intp] = earlier[np.lexsort((tie[earlier], time[earlier]))[::-1]]
-    return order
+    number = np.arange(at.size)
+    scratch[at] = number
+    if not np.count_nonzero(scratch[at] != number):
+        return number
+    order = np.lexsort((tie, time, at))
+    place = at[order]
+    return np.sort(order[np.concatenate([[True], place[1:] != place[:-1]])])
+
+
+def distinct(rows: Places, scratch: Places) -> tuple[Places, Places]:
+    """The different ones in ascending order, and for each of ``rows`` its position among them.
+
+    ``scratch`` is overwritten at ``rows``: no table of that size is sorted.
+    """
+    number = np.arange(rows.size)
+    scratch[rows] = number
+    found = rows[scratch[rows] == number]
+    found.sort()
+    scratch[found] = number[: found.size]
+    return found, scratch[rows]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ from services.domain.case_columns import NEVER, Captured
 from services.domain.catalogue import Due, Field, FieldType
 from services.domain.items import Named, item_keys
 from services.domain.program import Filter
-from services.domain.rows import NULL, Codes, Hashes, Numbers, Rows
+from services.domain.rows import NULL, Codes, Hashes, Numbers, Places, Rows
+from services.domain.texts import Packed
 
 _TIE_BITS = np.uint64(33)
 """Ties are broken by the upper 31 bits of the identity: they fit an int32."""
@@ -23,50 +26,63 @@ _TIE_BITS = np.uint64(33)
 class CaseEvents:
     """Events of one type as one process sees them; ``keys`` are ``hash64`` of the cases' ids.
 
-    ``texts(field, at)`` gives values of a string field at row numbers ``at``, as UTF-8; field "" is the case's id.
+    ``texts(field, at)`` gives values of a string field at row numbers ``at``; field "" is the case's id.
     """
 
     type: str
     keys: Hashes
     rows: Rows
-    texts: Callable[[str, NDArray[np.intp]], Sequence[bytes]]
+    texts: Callable[[str, Places], Packed]
 
 
-class Hits(NamedTuple):
-    """Events that count as a step: at ``at`` among ``events`` (None: all)."""
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Events that count as a step: those at ``at`` among ``events`` (None: all)."""
 
     step: str
     events: CaseEvents
-    at: NDArray[np.intp] | None
-    keys: Hashes
-    time: Numbers
-    tie: Codes
+    at: Places | None
+
+    @property
+    def size(self) -> int:
+        """How many."""
+        return self.events.keys.size if self.at is None else self.at.size
+
+    @property
+    def keys(self) -> Hashes:
+        """Hashes of their cases' ids."""
+        keys: Hashes = self._chosen(self.events.keys)
+        return keys
 
     def number(self, name: str) -> Numbers:
         """A number field of these."""
-        numbers = self.events.rows.number(name)
-        return numbers if self.at is None else numbers[self.at]
+        numbers: Numbers = self._chosen(self.events.rows.number(name))
+        return numbers
 
     def narrow(self, capture: Captured) -> Codes:
         """Codes of a string field, or flags."""
         rows = self.events.rows
         found = rows.code(capture.field) if capture.type is FieldType.STRING else rows.flag(capture.field)
-        return (found if self.at is None else found[self.at]).astype(np.int32)
+        chosen: Codes = self._chosen(found)
+        return chosen
 
     def hash(self, name: str) -> Hashes:
         """Hashes of a field's values."""
-        hashes = self.events.rows.hash(name)
-        return hashes if self.at is None else hashes[self.at]
+        hashes: Hashes = self._chosen(self.events.rows.hash(name))
+        return hashes
 
-    def texts(self, name: str, at: NDArray[np.intp]) -> Sequence[bytes]:
+    def texts(self, name: str, at: Places) -> Packed:
         """Values of a string field ("": the case's id) of those ``at``."""
         return self.events.texts(name, at if self.at is None else self.at[at])
 
-    def labels(self, field: Field, at: NDArray[np.intp]) -> Sequence[bytes]:
+    def labels(self, field: Field, at: Places) -> Packed:
         """Values of a string or number field, as text."""
         if field.type is FieldType.STRING:
             return self.texts(field.name, at)
-        return [str(number).encode() for number in self.number(field.name)[at].tolist()]
+        return Packed.of([str(number).encode() for number in self.number(field.name)[at].tolist()])
+
+    def _chosen(self, column: NDArray[Any]) -> Any:
+        return column if self.at is None else column[self.at]
 
 
 def hits(
@@ -77,26 +93,60 @@ def hits(
         return
     for step in steps.get(events.type, ()):
         compiled = filters.get(step)
-        time = events.rows.number("time")
-        tie = (events.rows.hash("identity") >> _TIE_BITS).astype(np.int32)
         if compiled is None:
-            yield Hits(step, events, None, events.keys, time, tie)
+            yield Hits(step, events, None)
             continue
-        at = np.flatnonzero(compiled.mask(events.rows))
+        at = compiled.mask(events.rows).nonzero()[0]
         if at.size:
-            yield Hits(step, events, at, events.keys[at], time[at], tie[at])
+            yield Hits(step, events, at)
 
 
-def named(hit: Hits, due: Due, field: Field, rows: Codes) -> Iterator[Named]:
-    """The events among ``hit`` that name an item in ``field``; ``rows`` are those of their cases."""
-    hashes = hit.hash(field.name)
-    at = np.flatnonzero(hashes)
-    if not at.size:
-        return
-    if due.field is None:
-        times = hit.time + (due.within_ms or 0)
-    else:
-        read = hit.number(due.field)
-        times = np.where(read == NULL, NEVER, read)
-    keys = item_keys(hit.keys[at], hashes[at])
-    yield Named(rows[at], keys, hit.time[at], hit.tie[at], times[at], lambda new: hit.labels(field, at[new]))
+class Taken:
+    """Hits put together, in order; ``bounds`` are where those of each begin, and the end."""
+
+    def __init__(self, hits: Sequence[Hits]) -> None:
+        self.hits = hits
+        self.bounds = [0, *accumulate(hit.size for hit in hits)]
+        self.keys: Hashes = _join([hit.keys for hit in hits])
+        self.time: Numbers = _join([hit.number("time") for hit in hits])
+        self.tie: Codes = (_join([hit.hash("identity") for hit in hits]) >> _TIE_BITS).astype(np.int32)
+
+    def parts(self) -> Iterator[tuple[Hits, slice]]:
+        """Each hit, and where it is among all."""
+        for hit, start, end in zip(self.hits, self.bounds, self.bounds[1:], strict=False):
+            yield hit, slice(start, end)
+
+    def among(self, chosen: Places) -> Iterator[tuple[Hits, Places, slice]]:
+        """Each hit that has some of the (ascending) ``chosen``: which of its own they are, and where among them."""
+        bounds = np.searchsorted(chosen, self.bounds).tolist()
+        for hit, first, start, end in zip(self.hits, self.bounds, bounds, bounds[1:], strict=False):
+            if end > start:
+                yield hit, chosen[start:end] - first, slice(start, end)
+
+
+def named(taken: Taken, due: Due, field: Field, rows: Places) -> Iterator[Named]:
+    """The events that name an item of ``due`` in ``field``; ``rows`` are those of the cases of all that was taken."""
+    for hit, part in taken.parts():
+        if hit.step != due.step:
+            continue
+        hashes = hit.hash(field.name)
+        at = hashes.nonzero()[0]
+        if not at.size:
+            continue
+        time = taken.time[part][at]
+        if due.field is None:
+            times = time + (due.within_ms or 0)
+        else:
+            read = hit.number(due.field)[at]
+            times = np.where(read == NULL, NEVER, read)
+        keys = item_keys(taken.keys[part][at], hashes[at])
+        labels = partial(_labels, hit, field, at)
+        yield Named(rows[part][at], keys, time, taken.tie[part][at], times, labels)
+
+
+def _labels(hit: Hits, field: Field, at: Places, new: Places) -> Packed:
+    return hit.labels(field, at[new])
+
+
+def _join(columns: list[NDArray[Any]]) -> Any:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)

@@ -66,7 +66,7 @@ def standing(table: CaseTable) -> Standing:
         due, case = items.due_times()
         at = np.flatnonzero((due <= table.now) & (case >= 0))
         at = at[found.open[case[at]]]
-        until = table.times(items.due.until, case[at])
+        until = table.times(items.due.until, case[at].astype(np.intp))
         at = at[until == NEVER]
         np.minimum.at(found.overdue, case[at], due[at])
     return found
@@ -117,7 +117,7 @@ def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask])
     """All that is known of some cases; ``flags`` beside open and closed, with an element per row of the table."""
     if not rows:
         return []
-    at = np.array(rows, np.int32)
+    at = np.array(rows, np.intp)
     cases = table.cases(at)
     opened, ended, last = cases.opened.tolist(), cases.ended.tolist(), cases.last.tolist()
     times = {step: cases.time(step).tolist() for step in table.layout.step}
@@ -154,7 +154,7 @@ def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask])
     return facts
 
 
-def _item_dues(table: CaseTable, rows: Codes) -> dict[int, list[tuple[str, int, str]]]:
+def _item_dues(table: CaseTable, rows: Rows) -> dict[int, list[tuple[str, int, str]]]:
     """By case the name, due time and step of its items, the first ``ITEMS`` of each due."""
     found: dict[int, list[tuple[str, int, str]]] = {}
     for name, items in table.items.items():

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.domain.case_columns import Cases, Layout
 from services.domain.catalogue import FieldType
-from services.domain.contributions import Told
-from services.domain.rows import NULL, Codes, Columns, Flags, Hashes, Numbers, Strings
+from services.domain.contributions import Differences, Told
+from services.domain.program import Feed
+from services.domain.rows import NULL, Codes, Columns, Flags, Hashes, Numbers, Places, Strings
+
+
+class Facts(NamedTuple):
+    """What is told at once: the rows of all feeds, and for each feed where among them its own are.
+
+    The rows of a feed have its number too: ``duration``, ``lateness``, ``converted``.
+    """
+
+    rows: Columns
+    feeds: list[tuple[Feed, slice, Columns]]
 
 
 class CaseRows:
@@ -25,11 +37,9 @@ class CaseRows:
             if name in dimensions and capture.type is not FieldType.STRING
         ]
 
-    def of(self, told: Told, cases: Cases, at: NDArray[np.intp], keys: Hashes, identity: Hashes) -> Columns:
+    def of(self, found: Differences, cases: Cases, at: Places, keys: Hashes, identity: Hashes) -> Facts:
         """``at`` is, for each fact, the position of its case among ``cases``."""
-        numbers, codes, flags = {"time": told.time}, {}, {}
-        if told.number is not None and told.values is not None:
-            numbers[told.number] = told.values
+        numbers, codes, flags = {"time": found.time}, {}, {}
         for name, capture in self._layout.attributes.items():
             if capture.type is FieldType.STRING:
                 codes[name] = cases.narrow[capture.column][at]
@@ -40,7 +50,8 @@ class CaseRows:
         for name in self._worded:
             codes[name] = self._words(flags[name] if name in flags else numbers[name])
         hashes = {"case": keys, "identity": identity}
-        return Columns(told.time.size, self._strings, numbers, codes, flags, hashes, told.weight)
+        rows = Columns(found.time.size, self._strings, numbers, codes, flags, hashes, found.weight)
+        return Facts(rows, [(told.feed, told.part, _part(rows, told)) for told in found.told])
 
     def _words(self, values: Flags | Numbers) -> Codes:
         """Codes of the texts of flags or numbers."""
@@ -51,3 +62,11 @@ class CaseRows:
             texts = [None if number == NULL else str(number) for number in distinct.tolist()]
         codes = [-1 if text is None else self._strings.code(text) for text in texts]
         return np.array(codes, np.int32)[which]
+
+
+def _part(rows: Columns, told: Told) -> Columns:
+    """The facts of one feed, with its number."""
+    part = rows.part(told.part)
+    if told.number is None or told.values is None:
+        return part
+    return replace(part, numbers={**part.numbers, told.number: told.values})

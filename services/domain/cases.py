@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LONG_AGO, NEVER, Cases, Layout, last_wins
-from services.domain.case_events import CaseEvents, Hits, hits, named
-from services.domain.case_rows import CaseRows
+from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases, Layout, distinct, earliest
+from services.domain.case_events import CaseEvents, Taken, hits, named
+from services.domain.case_rows import CaseRows, Facts
 from services.domain.catalogue import EventType, Process
 from services.domain.contributions import differences, promise_story, promises, story
-from services.domain.index import Index
+from services.domain.index import Index, first_of_each
 from services.domain.items import Items, ItemsTold
 from services.domain.program import DueFeed, EventFeed, Feed, Filter, OverdueFeed, Program
-from services.domain.rows import NULL, Codes, Columns, Mask, Numbers, Strings
+from services.domain.rows import NULL, Mask, Numbers, Places, Strings
 from services.domain.texts import Texts
 
 _BLOCK = 65_536
@@ -72,11 +72,15 @@ class CaseTable:
         }
         decisive = {layout.step[process.opens], *layout.ends}
         self._decisive = sorted(decisive | {layout.step[due.until] for due in layout.item_dues.values()})
+        self._captured: dict[str, list[Captured]] = {}
+        for capture in layout.captured:
+            self._captured.setdefault(capture.step, []).append(capture)
         self._index = Index()
         self._ids = Texts()
         self._wide = np.empty((0, layout.empty_wide.size), np.int64)
         self._narrow = np.empty((0, layout.empty_narrow.size), np.int32)
         self._next = np.empty(0, np.int64)
+        self._scratch = np.empty(0, np.intp)
         self._soonest = NEVER
         self._left = 0
 
@@ -111,6 +115,7 @@ class CaseTable:
             self._wide.nbytes
             + self._narrow.nbytes
             + self._next.nbytes
+            + self._scratch.nbytes
             + self._index.nbytes
             + self._ids.nbytes
         )
@@ -124,47 +129,43 @@ class CaseTable:
         """The row of the case whose id hashes to ``key``; -1 where it is not known."""
         return int(self._index.find(np.array([key], np.uint64))[0])
 
-    def cases(self, rows: Codes | slice) -> Cases:
+    def cases(self, rows: Places | slice) -> Cases:
         """A transposed copy of some rows."""
         wide, narrow = self._wide[: len(self)][rows], self._narrow[: len(self)][rows]
         return Cases(self.layout, np.ascontiguousarray(wide.T), np.ascontiguousarray(narrow.T))
 
-    def times(self, step: str, rows: Codes) -> Numbers:
+    def times(self, step: str, rows: Places) -> Numbers:
         """When the cases in ``rows`` first reached a step (``NEVER``: not yet)."""
         times: Numbers = self._wide[rows, self.layout.step[step]]
         return times
 
-    def update(self, batch: Sequence[CaseEvents]) -> list[tuple[Feed, Columns]]:
+    def update(self, batch: Sequence[CaseEvents]) -> list[Facts]:
         """Fold events, in any order; tell what has changed, as facts with weight ±1 per feed.
 
         Facts have the number ``time`` (when they count), the numbers of their feed (``duration``, ``lateness``,
         ``converted``), the case's attributes, and the hashes ``case`` and ``identity``.
         """
-        taken = [hit for events in batch for hit in hits(events, self._steps, self._filters)]
-        if not taken:
+        chosen = [hit for events in batch for hit in hits(events, self._steps, self._filters)]
+        if not chosen:
             return []
-        keys = np.concatenate([hit.keys for hit in taken])
-        found, before = self._index.upsert(keys)
+        taken = Taken(chosen)
+        upserted, before = self._index.upsert(taken.keys)
+        found = upserted.astype(np.intp)
         if len(self) > before:
             self._admit(found, before, taken)
-        rows, local = np.unique(found, return_inverse=True)
+        rows, local = distinct(found, self._scratch)
         n = rows.size
         cases = self._side_by_side(rows)
         new = Cases(self.layout, cases.wide[:, n:], cases.narrow[:, n:])
-        np.maximum.at(new.last, local, np.concatenate([hit.time for hit in taken]))
-        start = 0
-        locals_ = []
-        for hit in taken:
-            locals_.append(local[start : start + hit.keys.size])
-            start += hit.keys.size
-            self._apply(hit, locals_[-1], new)
+        np.maximum.at(new.last, local, taken.time)
+        self._apply(taken, local + n, cases)
         self._wide[rows], self._narrow[rows] = new.wide.T, new.narrow.T
         self._schedule(rows, new)
         restate = self._restated(cases, n)
         told = self._tell(cases, rows, self.now, restate)
-        return told + self._update_items(taken, locals_, rows, cases, restate)
+        return told + self._update_items(taken, found, rows, cases, restate)
 
-    def advance(self, now: int) -> list[tuple[Feed, Columns]]:
+    def advance(self, now: int) -> list[Facts]:
         """Engine time passes (it never goes back): due times go by, closed cases leave after their grace.
 
         When a case leaves depends on when this is called relative to ``update``: call it where the log says so.
@@ -176,12 +177,12 @@ class CaseTable:
         for items in self.items.values():
             passing = items.passing(before, now)
             if passing.size:
-                rows = np.unique(items.cases_of(passing))
+                rows = np.unique(items.cases_of(passing)).astype(np.intp)
                 cases = self._side_by_side(rows)
                 told += self._item_facts(items.pass_time(passing, rows, cases, before, now), rows, cases)
         if self._soonest > now:
             return told
-        rows = np.flatnonzero(self._next[: len(self)] <= now).astype(np.int32)
+        rows = (self._next[: len(self)] <= now).nonzero()[0]
         cases = self._side_by_side(rows)
         told = self._tell(cases, rows, np.repeat(np.array([before, now]), rows.size), None) + told
         old = Cases(self.layout, cases.wide[:, : rows.size], cases.narrow[:, : rows.size])
@@ -192,10 +193,10 @@ class CaseTable:
         self._soonest = int(self._next[: len(self)].min(initial=NEVER))
         return told
 
-    def standing(self) -> Iterator[tuple[Feed, Columns]]:
+    def standing(self) -> Iterator[Facts]:
         """All that the cases held say now, as if told at once: what a new measure starts from."""
         for start in range(0, len(self), _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, len(self)), dtype=np.int32)
+            rows = np.arange(start, min(start + _BLOCK, len(self)))
             cases = self._side_by_side(rows)
             cases.wide[:, : rows.size] = self.layout.empty_wide[:, None]
             cases.narrow[:, : rows.size] = self.layout.empty_narrow[:, None]
@@ -231,6 +232,7 @@ class CaseTable:
         self._narrow = np.array(arrays["narrow"]).reshape(n, self.layout.empty_narrow.size)
         self._ids = Texts(arrays["ids"].tobytes(), arrays["offsets"])
         self._next = np.empty(n, np.int64)
+        self._scratch = np.empty(n, np.intp)
         self._soonest = NEVER
         self._left = int(np.count_nonzero(self._wide[:, self.layout.last] == LONG_AGO))
         for name, items in self.items.items():
@@ -243,33 +245,28 @@ class CaseTable:
                 }
             )
         for start in range(0, n, _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, n), dtype=np.int32)
+            rows = np.arange(start, min(start + _BLOCK, n))
             self._schedule(rows, self.cases(rows))
 
-    def _admit(self, found: Codes, before: int, taken: Sequence[Hits]) -> None:
+    def _admit(self, found: Places, before: int, taken: Taken) -> None:
         """Make room for rows from ``before`` on, and write down their ids."""
         n = len(self)
-        ids: list[bytes] = [b""] * (n - before)
-        start = 0
-        for hit in taken:
-            rows = found[start : start + hit.keys.size]
-            start += rows.size
-            new = np.flatnonzero(rows >= before)
-            if new.size:
-                fresh, first = np.unique(rows[new], return_index=True)
-                for row, text in zip((fresh - before).tolist(), hit.texts("", new[first]), strict=True):
-                    ids[row] = text
-        self._ids.extend(ids)
+        at = (found >= before).nonzero()[0]
+        if at.size > n - before:
+            at = at[first_of_each(found[at] - before)]
+        for hit, own, _ in taken.among(at):
+            self._ids.extend(hit.texts("", own))
         if n > self._next.size:
             size = max(64, n, n * 9 // 8)
             self._wide = _taller(self._wide, size, self.layout.empty_wide)
             self._narrow = _taller(self._narrow, size, self.layout.empty_narrow)
             self._next = np.concatenate([self._next, np.full(size - self._next.size, NEVER)])
+            self._scratch = np.empty(size, np.intp)
         self._wide[before:n], self._narrow[before:n] = self.layout.empty_wide, self.layout.empty_narrow
         for items in self.items.values():
             items.reserve(n)
 
-    def _side_by_side(self, rows: Codes) -> Cases:
+    def _side_by_side(self, rows: Places) -> Cases:
         """The rows twice, transposed: the first half stays as it was, the second is worked on."""
         n = rows.size
         wide = np.empty((self._wide.shape[1], 2 * n), np.int64)
@@ -279,24 +276,28 @@ class CaseTable:
         wide[:, n:], narrow[:, n:] = wide[:, :n], narrow[:, :n]
         return Cases(self.layout, wide, narrow)
 
-    def _apply(self, hit: Hits, local: NDArray[np.intp], new: Cases) -> None:
-        """Let the earliest of each case's events stand as the step, and keep its fields."""
-        column = self.layout.step[hit.step]
-        times, ties = new.wide[column], new.narrow[column]
-        time = times[local]
-        earlier = np.flatnonzero((hit.time < time) | ((hit.time == time) & (hit.tie < ties[local])))
-        if not earlier.size:
-            return
-        order = last_wins(local, earlier, hit.time, hit.tie)
-        at = local[order]
-        times[at], ties[at] = hit.time[order], hit.tie[order]
-        for capture in self.layout.captured:
-            if capture.step == hit.step:
+    def _apply(self, taken: Taken, new: Places, cases: Cases) -> None:
+        """Let the earliest of each case's events stand as its step, and keep its fields.
+
+        ``new`` are the places of the cases at work; steps have the same place in both matrices.
+        """
+        width = cases.wide.shape[1]
+        starts = [self.layout.step[hit.step] * width for hit in taken.hits]
+        place = new + np.repeat(np.array(starts, np.intp), np.diff(taken.bounds))
+        times, ties = cases.wide.ravel(), cases.narrow.ravel()
+        time = times[place]
+        before = (taken.time < time) | ((taken.time == time) & (taken.tie < ties[place]))
+        at = before.nonzero()[0]
+        at = at[earliest(place[at], taken.time[at], taken.tie[at], times)]
+        times[place[at]], ties[place[at]] = taken.time[at], taken.tie[at]
+        for hit, own, part in taken.among(at):
+            for capture in self._captured.get(hit.step, ()):
                 if capture.narrow:
-                    new.narrow[capture.column][at] = hit.narrow(capture)[order]
+                    cases.narrow[capture.column][new[at[part]]] = hit.narrow(capture)[own]
                 else:
-                    values = hit.number(capture.field)[order]
-                    new.wide[capture.column][at] = np.where(values == NULL, capture.absent, values)
+                    values = hit.number(capture.field)[own]
+                    values = np.where(values == NULL, capture.absent, values)
+                    cases.wide[capture.column][new[at[part]]] = values
 
     def _restated(self, cases: Cases, n: int) -> Mask | None:
         """The cases that have other attributes now."""
@@ -307,7 +308,7 @@ class CaseTable:
             changed = differs if changed is None else changed | differs
         return changed
 
-    def _schedule(self, rows: Codes, cases: Cases) -> None:
+    def _schedule(self, rows: Places, cases: Cases) -> None:
         """Write down when the truth about these cases can next change without an event."""
         soonest = self._leaves(cases)
         for due in self.layout.case_dues.values():
@@ -322,7 +323,7 @@ class CaseTable:
         done = ((cases.ended != NEVER) | (cases.opened == NEVER)) & (cases.last != LONG_AGO)
         return np.where(done, cases.last + self.process.grace_ms, NEVER)
 
-    def _leave(self, rows: Codes) -> None:
+    def _leave(self, rows: Places) -> None:
         self._wide[rows], self._narrow[rows] = self.layout.empty_wide, self.layout.empty_narrow
         for items in self.items.values():
             items.leave(rows)
@@ -342,27 +343,24 @@ class CaseTable:
             items.keep(moved, len(self))
         self._left = 0
 
-    def _tell(
-        self, cases: Cases, rows: Codes, now: Numbers | int, restate: Mask | None
-    ) -> list[tuple[Feed, Columns]]:
+    def _tell(self, cases: Cases, rows: Places, now: Numbers | int, restate: Mask | None) -> list[Facts]:
         if not self._stories:
             return []
         lines = [line for told in self._stories for line in told.lines(cases, now)]
-        keys = self._index.keys()[rows]
-        facts = []
-        for told in differences(self._stories, lines, restate):
-            key = keys[told.at % rows.size]
-            facts.append((told.feed, self._rows.of(told, cases, told.at, key, key)))
-        return facts
+        found = differences(self._stories, lines, restate)
+        if not found.told:
+            return []
+        keys = self._index.keys()[rows[found.at % rows.size]]
+        return [self._rows.of(found, cases, found.at, keys, keys)]
 
     def _update_items(
         self,
-        taken: Sequence[Hits],
-        locals_: Sequence[NDArray[np.intp]],
-        rows: Codes,
+        taken: Taken,
+        found: Places,
+        rows: Places,
         cases: Cases,
         restate: Mask | None,
-    ) -> list[tuple[Feed, Columns]]:
+    ) -> list[Facts]:
         if not self.items:
             return []
         n = rows.size
@@ -373,24 +371,15 @@ class CaseTable:
         told = []
         for items in self.items.values():
             field = self.layout.field(items.due.step, items.due.item or "")
-            found = [
-                one
-                for hit, local in zip(taken, locals_, strict=True)
-                if hit.step == items.due.step
-                for one in named(hit, items.due, field, rows[local])
-            ]
-            changes = items.update(rows, changed, found, cases, now=self.now, restate=restate)
+            events = list(named(taken, items.due, field, found))
+            changes = items.update(rows, changed, events, cases, now=self.now, restate=restate)
             told += self._item_facts(changes, rows, cases)
         return told
 
-    def _item_facts(self, told: Sequence[ItemsTold], rows: Codes, cases: Cases) -> list[tuple[Feed, Columns]]:
-        if not told:
-            return []
-        keys = self._index.keys()[rows]
+    def _item_facts(self, told: Sequence[ItemsTold], rows: Places, cases: Cases) -> list[Facts]:
         return [
-            (
-                item.told.feed,
-                self._rows.of(item.told, cases, item.case, keys[item.case % rows.size], item.identity),
+            self._rows.of(
+                item.found, cases, item.case, self._index.keys()[rows[item.case % rows.size]], item.identity
             )
             for item in told
         ]

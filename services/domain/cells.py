@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 
 from services.domain.aggregates import COLUMNS, SKETCHED, Aggregates, buckets, combine, empty, lift
 from services.domain.catalogue import Agg
+from services.domain.cell_keys import BASE_KEY, cell_keys, places
 from services.domain.entries import Entries
-from services.domain.index import Index, pair, unpair
+from services.domain.index import Index
 from services.domain.partials import CubeCells, SketchCells
 from services.domain.program import BASE, Cube, EventFeed, Measure
-from services.domain.rows import Codes, Hashes, Mask, Numbers
-from services.domain.scopes import SCOPE_BITS, Scopes
+from services.domain.rows import Codes, Hashes, Mask, Numbers, Places, Rows
+from services.domain.scopes import Scopes
 from services.domain.sketches import Sketch, consolidate
 from services.domain.told import Told
 
 NEVER = -(2**62)
 _UNCUT = 1 << 40
-_EPOCH = 1 << 42  # added to pane numbers, so that those before 1970 make keys too
+_PANES_AT_HAND = 2
 
 Sketches = dict[str, tuple[NDArray[np.int64], Codes, Numbers]]
 """Entries to be told by measure: (which of the cells told, bucket, count), in order of the cells."""
@@ -42,6 +43,7 @@ class CellTable:
         self.scopes = scopes
         self.floor = NEVER
         self._index = Index()
+        self._panes: dict[int, Places] = {}
         self._room = 0
         self._dirty = np.zeros(0, np.bool_)
         self._touched = True
@@ -91,33 +93,42 @@ class CellTable:
 
     def fold(self, told: Told, measures: Sequence[Measure]) -> None:
         """Fold rows into those of the cube's measures that read their feed."""
-        samples = [(measure, told.mask(measure)) for measure in measures]
-        samples = [(measure, mask) for measure, mask in samples if mask is None or mask.any()]
-        if not samples or not told.rows.n:
+        samples = [(measure, told.mask(measure)) for measure in measures if told.rows.n]
+        samples = [(measure, mask) for measure, mask in samples if mask is None or np.count_nonzero(mask)]
+        if not samples:
             return
-        panes = told.panes(self.cube.pane_ms)
+        panes, scopes = told.panes(self.cube.pane_ms), told.scopes(self.scopes)
         wanted = _union([mask for _, mask in samples])
-        gone = panes < self._floors(told)
-        if gone.any():
-            if self.cube.carry:
-                panes = np.where(gone, BASE, panes)
-            else:
-                wanted = ~gone if wanted is None else wanted & ~gone
-                samples = [(measure, ~gone if mask is None else mask & ~gone) for measure, mask in samples]
-        keys = _cell_keys(panes, told.scopes(self.scopes), self.cube.pane_ms)
+        gone = self._gone(told)
+        if gone is not None and self.cube.carry:
+            panes = np.where(gone, BASE_KEY, panes)
+        elif gone is not None:
+            wanted = ~gone if wanted is None else wanted & ~gone
+            samples = [(measure, ~gone if mask is None else mask & ~gone) for measure, mask in samples]
         if wanted is None:
-            cells = self._cells(keys)
+            cells = self._cells(panes, scopes)
         else:
-            cells = np.full(keys.size, -1)
-            cells[wanted] = self._cells(keys[wanted])
+            at = wanted.nonzero()[0]
+            cells = np.full(panes.size, -1)
+            cells[at] = self._cells(panes[at], scopes[at])
         for measure, mask in samples:
-            self._add(measure, told, cells, mask)
+            self._add(measure, told.rows, cells, mask)
 
-    def _floors(self, told: Told) -> int | Numbers:
-        """What had left before each row's frame, which may be more than what has left of this table yet."""
-        if told.levels is None or floor_behind(self.cube, told.top) <= self.floor:
-            return self.floor
-        return np.maximum(floor_behind(self.cube, told.levels()), self.floor)
+    def _gone(self, told: Told) -> Mask | None:
+        """The rows whose panes had left before they came; None where there are none.
+
+        What had left before a row's frame may be more than what has left of this table yet.
+        """
+        highest = max(self.floor, int(floor_behind(self.cube, told.top)))
+        earliest, length = told.span[0], self.cube.pane_ms
+        if earliest - earliest % length >= highest:
+            return None
+        time = told.rows.number("time")
+        floors: int | Numbers = self.floor
+        if told.levels is not None and highest > self.floor:
+            floors = np.maximum(floor_behind(self.cube, told.levels()), self.floor)
+        gone: Mask = time - time % length < floors
+        return gone if np.count_nonzero(gone) else None
 
     def leave(self, watermark: int) -> None:
         """Let go of what the horizon behind ``watermark`` has passed. What it held last is still told once."""
@@ -156,9 +167,24 @@ class CellTable:
 
         ``scopes`` of a piece hold codes of the partition's strings. Take all pieces: they then count as told.
         """
-        rows = np.arange(len(self)) if everything else np.flatnonzero(self._dirty[: len(self)])
-        self._dirty[: len(self)] = False
+        rows = np.arange(len(self)) if everything else self._dirty[: len(self)].nonzero()[0]
+        self._dirty[rows] = False
         self._touched = False
+        sketches = self._changed_entries(rows, everything=everything) if self._entries else {}
+        names = [
+            (measure.id, column.name) for measure in self.cube.measures for column in COLUMNS[measure.agg]
+        ]
+        width = 16 + 8 * len(names)
+        yield from self._departed(limit, width)
+        for start in range(0, rows.size, max(1, limit // width)):
+            piece = rows[start : start + max(1, limit // width)]
+            columns = {name: self._columns[name[0]][name[1]][piece] for name in names}
+            yield from _split(
+                self._piece(self._index.keys()[piece], columns), start, sketches, max(1, limit // 16)
+            )
+
+    def _changed_entries(self, rows: Places, *, everything: bool) -> Sketches:
+        """Those of the cells ``rows``."""
         position = np.full(len(self), -1)
         position[rows] = np.arange(rows.size)
         sketches: Sketches = {}
@@ -169,17 +195,7 @@ class CellTable:
             at = position[cell]
             order = np.argsort(at, kind="stable")
             sketches[name] = at[order], bucket[order], count[order]
-        width = 16 + 8 * sum(len(columns) for columns in self._columns.values())
-        yield from self._departed(limit, width)
-        for start in range(0, rows.size, max(1, limit // width)):
-            piece = rows[start : start + max(1, limit // width)]
-            scopes, panes = self._where(piece)
-            columns = {
-                (measure.id, column.name): self._columns[measure.id][column.name][piece]
-                for measure in self.cube.measures
-                for column in COLUMNS[measure.agg]
-            }
-            yield from _split(self._piece(scopes, panes, columns), start, sketches, max(1, limit // 16))
+        return sketches
 
     def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A copy of everything, for ``load``."""
@@ -198,6 +214,7 @@ class CellTable:
         """Become what ``arrays()`` gave, of a table with the same measures."""
         self.floor = meta["floor"]
         self._index = Index(arrays["keys"])
+        self._panes.clear()
         self._left = arrays["left"]
         for name, last in self._last.items():
             columns = {column: arrays[f"{name}|left {column}"] for column in last.columns}
@@ -211,13 +228,37 @@ class CellTable:
         for name, entries in self._entries.items():
             entries.load({part: arrays[f"{name}|.{part}"] for part in ("keys", "counts")})
 
-    def _cells(self, keys: Hashes) -> NDArray[np.int64]:
-        rows, _ = self._index.upsert(keys)
+    def _cells(self, panes: Hashes, scopes: Places) -> Places:
+        """The cells of panes (by key) and scopes; new ones are added."""
+        if not panes.size or np.count_nonzero(panes != panes[0]):
+            return self._rows(cell_keys(panes, scopes))
+        near = self._near(int(panes[0]))
+        cells = near[scopes]
+        missing = (cells < 0).nonzero()[0]
+        if missing.size:
+            cells[missing] = near[scopes[missing]] = self._rows(cell_keys(panes[missing], scopes[missing]))
+        self._dirty[cells] = self._touched = True
+        return cells
+
+    def _near(self, pane: int) -> Places:
+        """Cells of one pane by scope, as far as they have been looked up: mostly rows are of the newest one."""
+        near = self._panes.get(pane)
+        if near is None or near.size < len(self.scopes):
+            larger = np.full(len(self.scopes) * 3 // 2, -1)
+            if near is not None:
+                larger[: near.size] = near
+            elif len(self._panes) == _PANES_AT_HAND:
+                del self._panes[next(iter(self._panes))]
+            near = self._panes[pane] = larger
+        return near
+
+    def _rows(self, keys: Hashes) -> Places:
+        found, _ = self._index.upsert(keys)
         if len(self) > self._room:
             self._grow(max(64, len(self) * 3 // 2))
-        self._dirty[rows] = True
-        self._touched = True
-        return rows.astype(np.int64)
+        rows = found.astype(np.intp)
+        self._dirty[rows] = self._touched = True
+        return rows
 
     def _grow(self, room: int) -> None:
         added = room - self._room
@@ -228,35 +269,32 @@ class CellTable:
         self._dirty = np.concatenate([self._dirty, np.zeros(added, np.bool_)])
         self._room = room
 
-    def _add(self, measure: Measure, told: Told, cells: NDArray[np.int64], mask: Mask | None) -> None:
-        rows, agg = told.rows, measure.agg
+    def _add(self, measure: Measure, rows: Rows, cells: Places, mask: Mask | None) -> None:
+        at = None if mask is None else mask.nonzero()[0]
 
         def chosen(array: NDArray[Any]) -> NDArray[Any]:
-            return array if mask is None else array[mask]
+            return array if at is None else array[at]
 
-        at = chosen(cells)
+        agg, own = measure.agg, chosen(cells)
         weight = None if rows.weight is None else chosen(rows.weight)
         values = None
         if measure.field is not None and agg not in (Agg.COUNT, Agg.DISTINCT):
             values = chosen(rows.number(measure.field))
-        lifted = lift(
-            agg,
-            values,
-            chosen(rows.number("time")) if agg is Agg.LAST else at,
-            chosen(rows.hash("identity")) if agg is Agg.LAST else _NO_HASHES,
-            weight,
-        )
-        combine(agg, self._columns[measure.id], at, lifted)
+        time, identity = own, _NO_HASHES
+        if agg is Agg.LAST:
+            time, identity = chosen(rows.number("time")), chosen(rows.hash("identity"))
+        lifted = lift(agg, values, time, identity, weight)
+        combine(agg, self._columns[measure.id], own, lifted)
         if agg in SKETCHED:
             hashes = chosen(rows.hash(measure.field)) if agg is Agg.DISTINCT and measure.field else None
-            self._entries[measure.id].add(at, buckets(agg, values, hashes), lifted["n"])
+            self._entries[measure.id].add(own, buckets(agg, values, hashes), lifted["n"])
 
-    def _where(self, cells: NDArray[np.intp]) -> tuple[NDArray[np.int64], Numbers]:
+    def _where(self, cells: Places) -> tuple[NDArray[np.int64], Numbers]:
         """Scope and pane of each cell."""
-        return _places(self._index.keys()[cells], self.cube.pane_ms)
+        return places(self._index.keys()[cells], self.cube.pane_ms)
 
-    def _carry(self, gone: NDArray[np.intp], scopes: NDArray[np.int64]) -> None:
-        base = self._cells(_cell_keys(np.full(gone.size, BASE), scopes, self.cube.pane_ms))
+    def _carry(self, gone: Places, scopes: NDArray[np.int64]) -> None:
+        base = self._rows(cell_keys(np.full(gone.size, BASE_KEY), scopes))
         to = np.full(len(self), -1)
         to[gone] = base
         for measure in self.cube.measures:
@@ -270,6 +308,7 @@ class CellTable:
     def _keep(self, kept: Mask) -> None:
         n = kept.size
         moved = self._index.keep(kept)
+        self._panes.clear()
         for columns in self._columns.values():
             for name, column in columns.items():
                 columns[name] = column[:n][kept]
@@ -278,7 +317,7 @@ class CellTable:
         for entries in self._entries.values():
             entries.move(moved)
 
-    def _depart(self, cells: NDArray[np.intp]) -> None:
+    def _depart(self, cells: Places) -> None:
         """Keep what ``cells`` hold until it has been told."""
         place = np.full(len(self), -1)
         place[cells] = np.arange(cells.size) + self._left.size
@@ -317,21 +356,23 @@ class CellTable:
             sizes += 16 * np.bincount(cell, minlength=left.size)
         bounds = np.flatnonzero(np.diff(np.cumsum(sizes) // limit, prepend=-1))
         for start, end in pairwise([*bounds.tolist(), left.size]):
-            scopes, panes = _places(left[start:end], self.cube.pane_ms)
             columns = {
                 (name, column): values[start:end]
                 for name, held in last.items()
                 for column, values in held.columns.items()
             }
-            piece = self._piece(scopes, panes, columns)
+            piece = self._piece(left[start:end], columns)
             for whole in _split(piece, start, sketches, _UNCUT):
                 yield replace(whole, carried=self.cube.carry)
 
-    def _piece(
-        self, scopes: NDArray[np.int64], panes: Numbers, columns: dict[tuple[str, str], NDArray[Any]]
-    ) -> CubeCells:
-        used, scope = np.unique(scopes, return_inverse=True)
-        return CubeCells(self.cube.id, self.scopes.codes[used], scope.astype(np.int32), panes, columns)
+    def _piece(self, keys: Hashes, columns: dict[tuple[str, str], NDArray[Any]]) -> CubeCells:
+        scopes, panes = places(keys, self.cube.pane_ms)
+        there = np.zeros(len(self.scopes), np.bool_)
+        there[scopes] = True
+        used = there.nonzero()[0]
+        number = np.empty(there.size, np.int32)
+        number[used] = np.arange(used.size)
+        return CubeCells(self.cube.id, self.scopes.codes[used], number[scopes], panes, columns)
 
 
 def floor_behind(cube: Cube, watermark: int | Numbers) -> int | Numbers:
@@ -342,6 +383,9 @@ def floor_behind(cube: Cube, watermark: int | Numbers) -> int | Numbers:
 
 def _split(piece: CubeCells, start: int, sketches: Sketches, most: int) -> Iterator[CubeCells]:
     """``piece``, whose first cell is number ``start`` of all those told, with its entries: at most ``most`` each."""
+    if not sketches:
+        yield piece
+        return
     here: dict[str, SketchCells] = {}
     held = 0
     for name, (at, bucket, count) in sketches.items():
@@ -367,16 +411,3 @@ def _union(masks: list[Mask | None]) -> Mask | None:
             return None
         union = union | mask
     return union
-
-
-def _cell_keys(panes: Numbers, scopes: NDArray[np.int64], length: int) -> Hashes:
-    number = panes // length + _EPOCH
-    if number.size and panes.min() == BASE:
-        number[panes == BASE] = 0
-    return pair(number, scopes, SCOPE_BITS)
-
-
-def _places(keys: Hashes, length: int) -> tuple[NDArray[np.int64], Numbers]:
-    """Scope and pane of cell keys."""
-    number, scopes = unpair(keys, SCOPE_BITS)
-    return scopes, np.where(number == 0, BASE, (number - _EPOCH) * length)

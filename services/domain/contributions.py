@@ -11,10 +11,10 @@ its case has left, would otherwise stand in them for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.domain.case_columns import NEVER, Cases, Layout
 from services.domain.catalogue import Due
@@ -28,7 +28,7 @@ from services.domain.program import (
     StepFeed,
     WaitingFeed,
 )
-from services.domain.rows import Mask, Numbers
+from services.domain.rows import Mask, Numbers, Places
 
 Line = tuple[Numbers, Numbers | None]
 
@@ -165,19 +165,26 @@ _OUTCOMES: dict[str, Callable[[Promises], Sequence[Line]]] = {"met": _met, "on_t
 
 
 class Told(NamedTuple):
-    """What is to be told of one feed: ``at`` are positions among the 2n old and new rows (old ones first)."""
+    """What is to be told of one feed: a part of the ``Differences``."""
 
     feed: Feed
-    at: NDArray[np.intp]
-    time: Numbers
-    weight: Numbers
+    part: slice
     number: str | None
     values: Numbers | None
 
 
+class Differences(NamedTuple):
+    """What is to be told: ``at`` are positions among the 2n old and new rows (old ones first), feed by feed."""
+
+    at: Places
+    time: Numbers
+    weight: Numbers
+    told: list[Told]
+
+
 def differences(
     stories: Sequence[Story | PromiseStory], lines: Sequence[Line], restate: Mask | None
-) -> list[Told]:
+) -> Differences:
     """Tell what differs between the first half of each line (old rows) and the second (the same rows, new).
 
     ``lines`` are those of ``stories``, in order. ``restate`` marks rows of which everything is told anew, because
@@ -194,27 +201,22 @@ def differences(
     tell = times != NEVER
     tell[:, :n] &= changed
     tell[:, n:] &= changed
-    flat = np.flatnonzero(tell)
-    line, at = np.divmod(flat, 2 * n)
-    signs = np.array([sign for told in stories for sign in told.signs], np.int64)[line]
-    weight = np.where(at < n, -signs, signs)
-    time = times.ravel()[flat]
-    first = np.cumsum([0, *(len(told.signs) for told in stories)]).tolist()
-    cuts = np.searchsorted(line, first).tolist()
-    return [
-        Told(
-            told.feed,
-            at[low:high],
-            time[low:high],
-            weight[low:high],
-            told.number,
-            _values(lines[own], at[low:high]),
-        )
-        for told, own, low, high in zip(stories, first, cuts, cuts[1:], strict=False)
-        if high > low
-    ]
+    flat = tell.ravel().nonzero()[0]
+    signs = [sign for told in stories for sign in told.signs]
+    firsts = list(accumulate((len(told.signs) for told in stories), initial=0))
+    bounds = np.searchsorted(flat, np.arange(len(lines) + 1) * (2 * n)).tolist()
+    sizes = np.diff(bounds)
+    at = flat - np.repeat(np.arange(len(lines)) * (2 * n), sizes)
+    weight = np.repeat(np.array(signs, np.int64), sizes)
+    np.negative(weight, out=weight, where=at < n)
+    told = []
+    for story, first, last in zip(stories, firsts, firsts[1:], strict=False):
+        part = slice(bounds[first], bounds[last])
+        if part.stop > part.start:
+            told.append(Told(story.feed, part, story.number, _values(lines[first], at[part])))
+    return Differences(at, times.ravel()[flat], weight, told)
 
 
-def _values(line: Line, at: NDArray[np.intp]) -> Numbers | None:
+def _values(line: Line, at: Places) -> Numbers | None:
     """The number of a feed, which then has but one line."""
     return None if line[1] is None else line[1][at]

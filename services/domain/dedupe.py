@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.index import Index
+from services.domain.index import Index, first_of_each
 from services.domain.rows import Hashes, Mask
 
 BUCKET_MS = 900_000
@@ -49,7 +49,7 @@ class Dedupe:
             return fresh
         first = np.zeros(at.size, np.bool_)
         new = rows >= before
-        first[new] = _first_of_each(rows[new] - before)
+        first[new] = first_of_each(rows[new] - before)
         fresh[at] = first
         return fresh
 
@@ -73,13 +73,3 @@ class Dedupe:
             self._starts[0] + BUCKET_MS + HORIZON_MS <= now or len(self) >= self._most
         ):
             del self._starts[0], self._buckets[0]
-
-
-def _first_of_each(rows: NDArray[np.int32]) -> Mask:
-    """Where each row number (dense from 0, numbered as they come) stands for the first time."""
-    if not rows.size:
-        return np.zeros(0, np.bool_)
-    highest = np.maximum.accumulate(rows)
-    first = np.ones(rows.size, np.bool_)
-    first[1:] = highest[1:] > highest[:-1]
-    return first

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.rows import Hashes
+from services.domain.rows import Hashes, Mask
 
 Rows32 = NDArray[np.int32]
 
@@ -170,6 +170,14 @@ def _slots(rows: int) -> tuple[Rows32, np.uint64]:
     """Empty slots for ``rows`` rows, and the shift that hashes into them."""
     size = _room(rows)
     return np.full(size, _EMPTY), np.uint64(65 - size.bit_length())
+
+
+def first_of_each(rows: NDArray[np.integer[Any]]) -> Mask:
+    """Where each row number (dense from 0, numbered as they come) stands for the first time."""
+    highest = np.maximum.accumulate(rows)
+    first = np.ones(rows.size, np.bool_)
+    first[1:] = highest[1:] > highest[:-1]
+    return first
 
 
 def pair(high: NDArray[Any], low: NDArray[Any], bits: int) -> Hashes:

@@ -12,32 +12,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LAST_TIE, NEVER, Cases, grown, last_wins
+from services.domain.case_columns import LAST_TIE, NEVER, Cases, earliest, grown
 from services.domain.catalogue import Due
-from services.domain.contributions import Promises, PromiseStory, Told, differences
+from services.domain.contributions import Differences, Promises, PromiseStory, differences
 from services.domain.index import Index
-from services.domain.rows import Codes, Hashes, Mask, Numbers
-from services.domain.texts import Texts
+from services.domain.rows import Codes, Hashes, Mask, Numbers, Places
+from services.domain.texts import Packed, Texts
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Named(NamedTuple):
-    """Events that name an item. ``case`` is the case's row, ``local`` its position among the cases at work."""
+    """Events that name an item. ``case`` is the case's row."""
 
-    case: Codes
+    case: Places
     keys: Hashes
     time: Numbers
     tie: Codes
     due: Numbers
-    labels: Callable[[NDArray[np.intp]], Sequence[bytes]]
+    labels: Callable[[Places], Packed]
 
 
 class ItemsTold(NamedTuple):
-    """``Told`` of items: ``case`` is, for each fact, the position among the 2n old and new cases."""
+    """What differs between items: ``case`` is, for each fact, the position among the 2n old and new cases."""
 
-    told: Told
-    case: NDArray[np.intp]
+    found: Differences
+    case: Places
     identity: Hashes
 
 
@@ -74,7 +74,7 @@ class Items:
 
     def update(
         self,
-        rows: Codes,
+        rows: Places,
         changed: Mask,
         named: Sequence[Named],
         cases: Cases,
@@ -107,7 +107,7 @@ class Items:
         """The rows of their cases."""
         return self._case[items]
 
-    def pass_time(self, items: Codes, rows: Codes, cases: Cases, before: int, now: int) -> list[ItemsTold]:
+    def pass_time(self, items: Codes, rows: Places, cases: Cases, before: int, now: int) -> list[ItemsTold]:
         """Tell what engine time going from ``before`` to ``now`` means; ``cases`` holds ``rows`` twice."""
         local = np.searchsorted(rows, self._case[items])
         due = self._due[items]
@@ -115,7 +115,7 @@ class Items:
         case = np.concatenate([local, local + rows.size])
         return self._tell(items, np.concatenate([due, due]), case, cases, times)
 
-    def standing(self, rows: Codes, cases: Cases, now: int) -> list[ItemsTold]:
+    def standing(self, rows: Places, cases: Cases, now: int) -> list[ItemsTold]:
         """All that the items of ``rows`` tell; in ``cases`` the first half is empty."""
         items = np.sort(self.of(rows))
         if not items.size:
@@ -125,7 +125,7 @@ class Items:
         case = np.concatenate([local, local + rows.size])
         return self._tell(items, np.concatenate([np.full_like(due, NEVER), due]), case, cases, now)
 
-    def of(self, cases: Codes) -> Codes:
+    def of(self, cases: Places) -> Codes:
         """All items of some cases."""
         found = [np.empty(0, np.int32)]
         at = self._head[cases]
@@ -142,7 +142,7 @@ class Items:
         """Each item's due time and the row of its case (-1: it has left)."""
         return self._due[: len(self)], self._case[: len(self)]
 
-    def leave(self, cases: Codes) -> None:
+    def leave(self, cases: Places) -> None:
         """The cases have left, and their items with them."""
         items = self.of(cases)
         self._head[cases] = -1
@@ -211,7 +211,7 @@ class Items:
             self._chain(fresh, events.case[loose][first])
         return rows
 
-    def _chain(self, items: Codes, cases: Codes) -> None:
+    def _chain(self, items: Codes, cases: Places) -> None:
         order = np.argsort(cases, kind="stable")
         items, cases = items[order], cases[order]
         previous = np.concatenate([[-1], items[:-1]]).astype(np.int32)
@@ -221,21 +221,18 @@ class Items:
         self._case[items] = cases
 
     def _apply(self, events: Named, items: Codes) -> None:
-        time, tie = self._time[items], self._tie[items]
-        earlier = np.flatnonzero((events.time < time) | ((events.time == time) & (events.tie < tie)))
-        order = last_wins(items, earlier, events.time, events.tie)
-        rows = items[order]
-        self._time[rows], self._tie[rows], self._due[rows] = (
-            events.time[order],
-            events.tie[order],
-            events.due[order],
-        )
+        time = self._time[items]
+        before = (events.time < time) | ((events.time == time) & (events.tie < self._tie[items]))
+        at = before.nonzero()[0]
+        at = at[earliest(items[at].astype(np.intp), events.time[at], events.tie[at], self._time)]
+        rows = items[at]
+        self._time[rows], self._tie[rows], self._due[rows] = events.time[at], events.tie[at], events.due[at]
 
     def _tell(
         self,
         items: Codes,
         due: Numbers,
-        case: NDArray[np.intp],
+        case: Places,
         cases: Cases,
         now: Numbers | int,
         *,
@@ -246,8 +243,7 @@ class Items:
         until = cases.time(self.due.until)[case]
         at = Promises(due, until, np.minimum(until, cases.ended[case]), cases.opened[case], now)
         lines = [line for story in self._stories for line in story.lines(at)]
-        keys = self._index.keys()[items]
-        return [
-            ItemsTold(told, case[told.at], keys[told.at % items.size])
-            for told in differences(self._stories, lines, restate)
-        ]
+        found = differences(self._stories, lines, restate)
+        if not found.told:
+            return []
+        return [ItemsTold(found, case[found.at], self._index.keys()[items[found.at % items.size]])]

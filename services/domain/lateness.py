@@ -29,11 +29,9 @@ def dependents(program: Program) -> Mapping[str, Sequence[Cube]]:
     return {event: tuple(ways.values()) for event, ways in found.items()}
 
 
-def may_be_late(cubes: Sequence[Cube], time: Numbers, watermark: int) -> bool:
-    """Whether any event at ``time`` can be late where ``watermark`` is the highest before any of their frames."""
-    return bool(cubes and time.size) and bool(
-        time.min() + min(cube.lateness_ms for cube in cubes) < watermark
-    )
+def may_be_late(cubes: Sequence[Cube], earliest: int, watermark: int) -> bool:
+    """Whether any event, the ``earliest`` first, can be late where ``watermark`` is the highest before their frames."""
+    return any(earliest + cube.lateness_ms < watermark for cube in cubes)
 
 
 def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask, Mask]:

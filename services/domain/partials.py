@@ -55,6 +55,12 @@ class CubeCells:
     sketches: Mapping[str, SketchCells] = field(default_factory=dict)
     carried: bool = False
 
+    def naming(self, scopes: Codes) -> CubeCells:
+        """The same with other codes."""
+        return CubeCells(
+            self.cube, scopes, self.scope, self.pane, self.columns, self.sketches, carried=self.carried
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Partial:

@@ -22,6 +22,8 @@ Codes = NDArray[np.int32]
 Flags = NDArray[np.int8]
 Hashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
+Places = NDArray[np.intp]
+"""Row numbers, or positions: numpy gathers by nothing faster."""
 
 
 class Strings:
@@ -136,6 +138,19 @@ class Columns:
         if name in self.codes:
             return self.strings.hashes()[self.codes[name]]
         return hash_numbers(self.number(name))
+
+    def part(self, rows: slice) -> Columns:
+        """Rows that lie together, as views."""
+        start, stop, _ = rows.indices(self.n)
+        return Columns(
+            stop - start,
+            self.strings,
+            {name: array[rows] for name, array in self.numbers.items()},
+            {name: array[rows] for name, array in self.codes.items()},
+            {name: array[rows] for name, array in self.flags.items()},
+            {name: array[rows] for name, array in self.hashes.items()},
+            None if self.weight is None else self.weight[rows],
+        )
 
     def take(self, at: NDArray[Any]) -> Columns:
         """The rows at indices (or where a mask) ``at``."""

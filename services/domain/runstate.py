@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from services.domain.batch import Batch, BlockRows, Interner
 from services.domain.case_events import CaseEvents
 from services.domain.case_facts import notable
+from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
 from services.domain.cells import CellTable
 from services.domain.dedupe import Dedupe
@@ -27,7 +28,7 @@ from services.domain.frames import Frame
 from services.domain.lateness import dependents, late, may_be_late
 from services.domain.partials import ENDLESS
 from services.domain.program import EventFeed, Feed, Measure, Program
-from services.domain.rows import Columns, Mask, Numbers, Strings
+from services.domain.rows import Mask, Numbers, Strings
 from services.domain.scopes import Scopes
 from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
 from services.domain.told import Told
@@ -39,6 +40,7 @@ _MOST_LETTERS = 100
 """Late or early events that one batch lists; all are counted."""
 
 Frames = Sequence[tuple[int, Frame]]
+Readers = dict[Feed, list[tuple[CellTable, list[Measure]]]]
 
 
 class RunState:
@@ -59,7 +61,7 @@ class RunState:
         self._interner = Interner(self.strings)
         self._dedupe = Dedupe()
         self._scopes: dict[tuple[str, ...], Scopes] = {}
-        self._readers: dict[Feed, list[tuple[CellTable, list[Measure]]]] = {}
+        self._readers: Readers = {}
         self._dependents: Mapping[str, Sequence[Any]] = {}
 
     @property
@@ -86,7 +88,7 @@ class RunState:
         before = {(cube, measure) for cube, table in self.cells.items() for measure in table.measures}
         self._bind(program, catalogue)
         for process in program.catalogue.processes:
-            fresh: dict[Feed, list[tuple[CellTable, list[Measure]]]] = {
+            fresh: Readers = {
                 feed: [
                     (table, new) for table, measures in readers if (new := _without(table, measures, before))
                 ]
@@ -94,8 +96,7 @@ class RunState:
                 if not isinstance(feed, EventFeed) and feed.process == process
             }
             if any(fresh.values()):
-                for feed, facts in self.cases[process].standing():
-                    self._read(fresh.get(feed, ()), Told(facts))
+                self._tell(self.cases[process].standing(), fresh)
 
     def pass_time(self, time: int) -> None:
         """Engine time has come to ``time``: due times go by, sources fall idle, old panes leave."""
@@ -120,14 +121,14 @@ class RunState:
         if not batch.n:
             self.time = max(self.time, *(frame.head.ingest for _, frame in frames))
             return
-        keep = self._believed(batch, frames)
-        keep = self._fresh(batch, frames, keep)
+        keep = self._fresh(batch, frames, self._believed(batch, frames))
         levels = self._hear(batch, keep)
+        top = int(levels.max())
         events: dict[str, list[CaseEvents]] = {}
-        for (type_, process, primary), rows in batch.rows(None if keep.all() else keep):
+        for (type_, process, primary), rows in batch.rows(keep):
             if primary:
-                told = Told(rows, partial(rows.of_frames, levels), int(levels.max()))
-                self._late(type_, rows, levels, batch, frames)
+                told = Told(rows, partial(rows.of_frames, levels), top)
+                self._late(type_, told, rows, batch, frames)
                 self._read(self._readers.get(EventFeed(type_), ()), told)
             if process in self.cases:
                 copies = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
@@ -208,74 +209,84 @@ class RunState:
         for table in self.cells.values():
             table.leave(self.watermark.value)
 
-    def _tell(self, facts: Iterable[tuple[Feed, Columns]]) -> None:
-        for feed, rows in facts:
-            self._read(self._readers.get(feed, ()), Told(rows))
+    def _tell(self, facts: Iterable[Facts], fresh: Readers | None = None) -> None:
+        """Have those read who are to; ``fresh``: only these."""
+        readers = self._readers if fresh is None else fresh
+        for told in facts:
+            whole = Told(told.rows)
+            for feed, part, rows in told.feeds:
+                self._read(readers.get(feed, ()), Told(rows, whole=(whole, part)))
 
     def _read(self, readers: Iterable[tuple[CellTable, Sequence[Measure]]], told: Told) -> None:
         for table, measures in readers:
             table.fold(told, measures)
         self._count("filter_errors", told.errors)
 
-    def _count(self, name: str, more: int) -> None:
+    def _count(self, name: str, more: int | np.integer[Any]) -> None:
         if more:
-            self.counters[name] += more
+            self.counters[name] += int(more)
 
-    def _believed(self, batch: Batch, frames: Frames) -> Mask:
-        """Leave out what claims to come from the future (of a live run; an import has its own time)."""
-        if self.run != LIVE:
-            return np.ones(batch.n, np.bool_)
-        limits = np.array([frame.head.ingest + FUTURE_MS for _, frame in frames])[batch.frame]
-        believed: Mask = batch.time <= limits
-        if not believed.all():
-            refused = np.flatnonzero(~believed & batch.primary)
-            self._count("quarantined", int(refused.size))
-            self._list(refused, batch, frames, "future", "is further ahead of its arrival than 5 minutes")
+    def _believed(self, batch: Batch, frames: Frames) -> Mask | None:
+        """Leave out what claims to come from the future (of a live run; an import has its own time). None: nothing."""
+        ingests = [frame.head.ingest for _, frame in frames]
+        if self.run != LIVE or batch.time.max() <= min(ingests) + FUTURE_MS:
+            return None
+        believed: Mask = batch.time <= np.array(ingests)[batch.frame] + FUTURE_MS
+        refused = batch.in_log_order[(~believed & batch.primary)[batch.in_log_order]]
+        self._count("quarantined", refused.size)
+        self._list(refused, batch, frames, "future", "is further ahead of its arrival than 5 minutes")
         return believed
 
-    def _fresh(self, batch: Batch, frames: Frames, keep: Mask) -> Mask:
-        at = np.flatnonzero(keep)
+    def _fresh(self, batch: Batch, frames: Frames, keep: Mask | None) -> Mask | None:
+        """Leave out what was seen before."""
+        at = batch.in_log_order if keep is None else batch.in_log_order[keep[batch.in_log_order]]
         fresh = self._dedupe.fresh(batch.identity[at], max(self.time, frames[0][1].head.ingest))
-        repeated = at[~fresh]
-        if repeated.size:
-            keep = keep.copy()
+        if np.count_nonzero(fresh) < fresh.size:
+            repeated = at[~fresh]
+            keep = np.ones(batch.n, np.bool_) if keep is None else keep
             keep[repeated] = False
-            self._count("duplicates", int(np.count_nonzero(batch.primary[repeated])))
-        self._count("events", int(np.count_nonzero(batch.primary & keep)))
+            self._count("duplicates", np.count_nonzero(batch.primary[repeated]))
+        if keep is None:
+            self._count("events", sum(part.n for part in batch.parts if part.block.primary))
+        else:
+            self._count("events", np.count_nonzero(batch.primary & keep))
         return keep
 
-    def _hear(self, batch: Batch, keep: Mask) -> Numbers:
+    def _hear(self, batch: Batch, keep: Mask | None) -> Numbers:
         """Move the watermark frame by frame; returns what it was before each."""
-        codes = batch.sources()
-        known = np.flatnonzero(np.bincount(codes + 1)[1:])
-        slot = np.zeros(len(self.strings.texts) + 1, np.int64)
+        codes, frame, time, primary = batch.sources(), batch.frame, batch.time, batch.primary
+        if keep is not None:
+            codes, frame, time, primary = codes[keep], frame[keep], time[keep], primary[keep]
+        known = np.bincount(codes).nonzero()[0]
+        slot = np.empty(known[-1] + 1 if known.size else 0, np.intp)
         slot[known] = np.arange(known.size)
         names = [self.strings.texts[code] for code in known.tolist()]
-        highest = np.full((len(batch.frames), known.size), START)
-        counts = np.zeros((len(batch.frames), known.size), np.int64)
-        where = batch.frame[keep], slot[codes[keep]]
-        np.maximum.at(highest, where, batch.time[keep])
-        np.add.at(counts, where, batch.primary[keep])
+        where = frame * known.size + slot[codes]
+        size = len(batch.frames) * known.size
+        highest = np.full(size, START)
+        np.maximum.at(highest, where, time)
+        counts = np.bincount(where[primary], minlength=size)
+        shape = len(batch.frames), known.size
         levels = np.empty(len(batch.frames), np.int64)
-        for number, (frame, tops, sums) in enumerate(
-            zip(batch.frames, highest.tolist(), counts.tolist(), strict=True)
+        for number, (one, tops, sums) in enumerate(
+            zip(batch.frames, highest.reshape(shape).tolist(), counts.reshape(shape).tolist(), strict=True)
         ):
             levels[number] = self.watermark.value
-            self.time = max(self.time, frame.head.ingest)
+            self.time = max(self.time, one.head.ingest)
             heard = {
                 name: (top, count) for name, top, count in zip(names, tops, sums, strict=True) if top > START
             }
             self.watermark.hear(self.time, heard)
         return levels
 
-    def _late(self, type_: str, rows: BlockRows, levels: Numbers, batch: Batch, frames: Frames) -> None:
-        cubes, time = self._dependents.get(type_, ()), rows.number("time")
-        if not may_be_late(cubes, time, int(levels.max())):
+    def _late(self, type_: str, told: Told, rows: BlockRows, batch: Batch, frames: Frames) -> None:
+        cubes = self._dependents.get(type_, ())
+        if told.levels is None or not may_be_late(cubes, told.span[0], told.top):
             return
-        is_late, too_late = late(cubes, time, rows.of_frames(levels))
-        self._count("late", int(np.count_nonzero(is_late)))
+        is_late, too_late = late(cubes, rows.number("time"), told.levels())
+        self._count("late", np.count_nonzero(is_late))
         if too_late.any():
-            self._count("late_dropped", int(np.count_nonzero(too_late)))
+            self._count("late_dropped", np.count_nonzero(too_late))
             dropped = rows.batch_rows()[too_late]
             self._list(dropped, batch, frames, "late", "came after its window could still be amended")
 

@@ -7,15 +7,18 @@ whose every dimension is ``OTHER``, and are counted as such.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.index import Index
-from services.domain.rows import Codes, Hashes, Rows, Strings, hash_numbers
+from services.domain.rows import Codes, Hashes, Places, Rows, Strings, hash_numbers
 
 CAP = 100_000
+_TABLE_BITS = 20
+"""Where the values of all dimensions could combine in more ways than 2**20, scopes are found by hash alone."""
 SCOPE_BITS = 20
 """Every scope's number is below 2**20."""
 OTHER = "…other"
@@ -31,7 +34,7 @@ class Scopes:
         self._cap = cap
         self._index = Index()
         self._codes = np.empty((0, len(dimensions)), np.int32)
-        self._direct = np.empty(0, np.int64)  # of one dimension: code → scope, -1 where there is none yet
+        self._table = _Table(len(dimensions))
 
     def __len__(self) -> int:
         return len(self._index)
@@ -41,44 +44,37 @@ class Scopes:
         """Per scope the codes of its values in ``strings``, shape (scopes, dimensions)."""
         return self._codes[: len(self)]
 
-    def of(self, rows: Rows) -> NDArray[np.int64]:
+    def of(self, rows: Rows) -> Places:
         """The scope of each row; new ones are added."""
         if not self.dimensions:
             if not len(self):
                 self._admit(np.zeros(1, np.uint64), np.empty((1, 0), np.int32))
-            return np.zeros(rows.n, np.int64)
-        if len(self.dimensions) == 1:
-            return self._of_one(rows.code(self.dimensions[0]))
-        codes = np.empty((rows.n, len(self.dimensions)), np.int32)
-        for column, name in enumerate(self.dimensions):
-            codes[:, column] = rows.code(name)
-        if rows.n and codes.min() < 0:
-            codes[codes < 0] = self.strings.code("")
-        return self.find(codes)
-
-    def _of_one(self, codes: Codes) -> NDArray[np.int64]:
-        nothing = self.strings.code("") if codes.size and codes.min() < 0 else 0
-        codes = np.where(codes < 0, nothing, codes)
-        if len(self.strings.texts) > self._direct.size:
-            grown = np.full(len(self.strings.texts) * 3 // 2, -1)
-            grown[: self._direct.size] = self._direct
-            self._direct = grown
-        found: NDArray[np.int64] = self._direct[codes]
-        missing = (found < 0).nonzero()[0]
-        if missing.size:
-            found[missing] = self.find(codes[missing, None])
-            told = found[missing] < self._cap  # what overflows is looked up again, to be counted
-            self._direct[codes[missing[told]]] = found[missing[told]]
+            return np.zeros(rows.n, np.intp)
+        codes = [rows.code(name).astype(np.intp) for name in self.dimensions]
+        found = self._table.find(codes, len(self.strings.texts))
+        if np.count_nonzero(found < 0):
+            self._look_up(found, codes)
         return found
 
-    def find(self, codes: Codes) -> NDArray[np.int64]:
+    def _look_up(self, found: Places, codes: list[Places]) -> None:
+        """Fill in the scopes that are not in the table yet."""
+        missing = (found < 0).nonzero()[0]
+        wanted = [column[missing] for column in codes]
+        named = np.stack(wanted, axis=1).astype(np.int32)
+        if named.min() < 0:
+            named[named < 0] = self.strings.code("")
+        scopes = found[missing] = self.find(named)
+        known = scopes < self._cap  # what overflows is looked up again, to be counted
+        self._table.add([column[known] for column in wanted], scopes[known])
+
+    def find(self, codes: Codes) -> Places:
         """The scopes with these codes, shape (n, dimensions); new ones are added."""
         keys = _keys(codes)
         found = self._index.find(keys)
-        missing = np.flatnonzero(found < 0)
+        missing = (found < 0).nonzero()[0]
         if missing.size:
             found[missing] = self._admit(keys[missing], codes[missing])
-        return found.astype(np.int64)
+        return found.astype(np.intp)
 
     def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A copy of everything, for ``load``."""
@@ -90,7 +86,7 @@ class Scopes:
         codes = arrays["codes"]
         self._codes = codes.reshape(codes.size // width, width) if width else np.empty((1, 0), np.int32)
         self._index = Index(_keys(self._codes))
-        self._direct = np.empty(0, np.int64)
+        self._table = _Table(width)
         self.overflowed = meta["overflowed"]
 
     def _admit(self, keys: Hashes, codes: Codes) -> NDArray[np.int32]:
@@ -106,7 +102,7 @@ class Scopes:
         self._codes[rows[fresh]] = codes[fresh]
         return rows
 
-    def _overflow(self, keys: Hashes, codes: Codes, first: NDArray[np.intp]) -> NDArray[np.int32]:
+    def _overflow(self, keys: Hashes, codes: Codes, first: Places) -> NDArray[np.int32]:
         """Let in as many as there is room for, in the order they came; the rest are one."""
         room = max(self._cap - len(self), 0)
         if room:
@@ -121,6 +117,72 @@ class Scopes:
         self.overflowed += int(np.count_nonzero(rows < 0))
         rows[rows < 0] = rest[0][0]
         return rows
+
+
+class _Table:
+    """Scopes by the combination of their values' numbers within each dimension: a cache that costs no hashing.
+
+    Numbers go by code, that of -1 (absent) is the last; 0 stands for a value that has none yet.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self._numbers = [np.zeros(1, np.intp) for _ in range(dimensions)]
+        self._counts = [0] * dimensions
+        self._bits = [1] * dimensions
+        self._scopes: Places | None = np.full(1 << dimensions, -1, np.intp)
+        self._fit()
+
+    def find(self, codes: Sequence[Places], texts: int) -> Places:
+        """The scope of each row; -1 where it is not here. ``codes``, one array per dimension, are below ``texts``."""
+        if self._scopes is None:
+            return np.full(codes[0].size, -1, np.intp)
+        for dimension, numbers in enumerate(self._numbers):
+            if numbers.size <= texts:
+                self._numbers[dimension] = _longer(numbers, texts)
+        return self._scopes[self._places(codes)]
+
+    def add(self, codes: Sequence[Places], scopes: Places) -> None:
+        """Take over what was looked up."""
+        if self._scopes is None:
+            return
+        for dimension, column in enumerate(codes):
+            numbers = self._numbers[dimension]
+            fresh = np.unique(column[numbers[column] == 0])
+            numbers[fresh] = np.arange(1, fresh.size + 1) + self._counts[dimension]
+            self._counts[dimension] += fresh.size
+        self._fit()
+        if self._scopes is not None:
+            self._scopes[self._places(codes)] = scopes
+
+    def _places(self, codes: Sequence[Places]) -> Places:
+        places = self._numbers[0][codes[0]]
+        for numbers, column, bits in zip(self._numbers[1:], codes[1:], self._bits[1:], strict=True):
+            places <<= bits
+            places |= numbers[column]
+        return places
+
+    def _fit(self) -> None:
+        """Make room for all numbers, or give up."""
+        bits = [max(held, count.bit_length()) for held, count in zip(self._bits, self._counts, strict=True)]
+        if sum(bits) > _TABLE_BITS:
+            self._scopes = None
+        if bits == self._bits or self._scopes is None:
+            return
+        old = (self._scopes >= 0).nonzero()[0]
+        table = np.full(1 << sum(bits), -1, np.intp)
+        moved, shift = np.zeros_like(old), 0
+        rest = old
+        for held, wanted in zip(reversed(self._bits), reversed(bits), strict=True):
+            moved |= (rest & ((1 << held) - 1)) << shift
+            rest, shift = rest >> held, shift + wanted
+        table[moved] = self._scopes[old]
+        self._scopes, self._bits = table, bits
+
+
+def _longer(numbers: Places, texts: int) -> Places:
+    longer = np.zeros(texts * 3 // 2 + 2, np.intp)
+    longer[: numbers.size - 1], longer[-1] = numbers[:-1], numbers[-1]
+    return longer
 
 
 def _keys(codes: Codes) -> Hashes:

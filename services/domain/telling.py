@@ -146,11 +146,14 @@ def _size(piece: CubeCells) -> int:
 
 def _readable(head: Partial, cubes: list[CubeCells], run: RunState) -> Partial:
     """With the strings that the scopes of ``cubes`` name, and codes into those."""
-    used = np.unique(np.concatenate([cube.scopes.ravel() for cube in cubes] or [np.empty(0, np.int32)]))
+    named = np.zeros(len(run.strings.texts), np.bool_)
+    for cube in cubes:
+        named[cube.scopes] = True
+    used = named.nonzero()[0]
+    number = np.empty(named.size, np.int32)
+    number[used] = np.arange(used.size)
     return replace(
         head,
         strings=tuple(run.strings.texts[code] for code in used.tolist()),
-        cubes=tuple(
-            replace(cube, scopes=np.searchsorted(used, cube.scopes).astype(np.int32)) for cube in cubes
-        ),
+        cubes=tuple(cube.naming(number[cube.scopes]) for cube in cubes),
     )

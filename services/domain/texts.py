@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.rows import Mask
+
+
+class Packed(NamedTuple):
+    """Texts back to back, as UTF-8, and how many bytes each has."""
+
+    text: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Packed:
+        """Put texts back to back."""
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        return cls(np.frombuffer(b"".join(texts), np.uint8), lengths)
+
+    def each(self) -> list[bytes]:
+        """One by one."""
+        data, ends = self.text.tobytes(), np.cumsum(self.lengths).tolist()
+        return [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=False)]
+
+
+def cut_out(text: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Packed:
+    """The pieces of ``text`` that begin at ``starts``, back to back."""
+    ends = np.cumsum(lengths)
+    at = np.repeat(starts - ends + lengths, lengths)
+    at += np.arange(at.size)
+    return Packed(text[at], lengths)
 
 
 class Texts:
@@ -40,21 +67,17 @@ class Texts:
         """Memory held."""
         return len(self._blob) + self._offsets.nbytes
 
-    def extend(self, texts: Sequence[bytes]) -> None:
+    def extend(self, texts: Packed) -> None:
         """Number some more. Raises ``OverflowError`` beyond 4 GiB."""
-        n = self._n + len(texts)
+        n = self._n + texts.lengths.size
         if n >= self._offsets.size:
-            self._offsets = np.concatenate(
-                [
-                    self._offsets,
-                    np.zeros(max(n + 1, self._offsets.size * 3 // 2) - self._offsets.size, np.uint32),
-                ]
-            )
-        ends = np.cumsum([len(text) for text in texts], dtype=np.int64) + len(self._blob)
-        if ends.size and ends[-1] >= 2**32:
+            larger = np.zeros(max(n + 1, self._offsets.size * 3 // 2), np.uint32)
+            larger[: self._n + 1] = self._offsets[: self._n + 1]
+            self._offsets = larger
+        if len(self._blob) + texts.text.size >= 2**32:
             raise OverflowError("more than 4 GiB of ids in one partition")
-        self._offsets[self._n + 1 : n + 1] = ends
-        self._blob += b"".join(texts)
+        self._offsets[self._n + 1 : n + 1] = np.cumsum(texts.lengths) + len(self._blob)
+        self._blob += texts.text.tobytes()
         self._n = n
 
     def keep(self, kept: Mask) -> None:

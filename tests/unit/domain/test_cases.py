@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain.case_events import CaseEvents
+from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
 from services.domain.columns import pack, unpack
@@ -25,7 +27,8 @@ from services.domain.program import (
     StepFeed,
     WaitingFeed,
 )
-from services.domain.rows import NULL, Columns, Mask, Rows, Strings
+from services.domain.rows import NULL, Columns, Mask, Places, Rows, Strings
+from services.domain.texts import Packed
 from tests.unit.domain.naive_cases import Fact, NaiveEvent, NaiveTable
 
 TEXT, INT, BOOL, TIME = FieldType.STRING, FieldType.INTEGER, FieldType.BOOLEAN, FieldType.TIMESTAMP
@@ -76,16 +79,18 @@ def events_in_columns(events: Sequence[NaiveEvent], strings: Strings) -> list[Ca
             },
         )
         keys = np.array([hash64(event.case.encode()) for event in mine], np.uint64)
-        blocks.append(
-            CaseEvents(kind, keys, rows, lambda n, at, t=texts: [t[n][i].encode() for i in at.tolist()])  # type: ignore[misc]  # a default that mypy cannot infer in a lambda
-        )
+        blocks.append(CaseEvents(kind, keys, rows, partial(packed, texts)))
     return blocks
 
 
-def tally(told: Sequence[tuple[Feed, Columns]], process: Process, cases: dict[int, str]) -> Counter[Fact]:
+def packed(texts: dict[str, list[Any]], name: str, at: Places) -> Packed:
+    return Packed.of([texts[name][row].encode() for row in at.tolist()])
+
+
+def tally(told: Sequence[Facts], process: Process, cases: dict[int, str]) -> Counter[Fact]:
     """What facts add up to, in the naive model's words."""
     total: Counter[Fact] = Counter()
-    for feed, rows in told:
+    for feed, rows in [(feed, rows) for facts in told for feed, _, rows in facts.feeds]:
         assert rows.weight is not None
         assert set(np.abs(rows.weight).tolist()) <= {1}
         names = [name for name in ("duration", "lateness", "converted") if name in rows.numbers]
@@ -212,7 +217,7 @@ def case_names(batches: list[list[NaiveEvent] | int]) -> dict[int, str]:
     return {hash64(event.case.encode()): event.case for event in events}
 
 
-def fold(table: CaseTable, batch: list[NaiveEvent] | int) -> list[tuple[Feed, Columns]]:
+def fold(table: CaseTable, batch: list[NaiveEvent] | int) -> list[Facts]:
     if isinstance(batch, int):
         return table.advance(batch)
     return table.update(events_in_columns(batch, table.strings))

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -207,26 +208,28 @@ class Importer:
     async def _write(
         self, sorter: Sorter, files: Sequence[str], report: Report, tell: Callable[[Progress], None]
     ) -> None:
-        validate = Validator(self.catalogue, max_event_bytes=self.max_event_bytes).validate
+        validator = Validator(self.catalogue, max_event_bytes=self.max_event_bytes)
         framer = self._framer(report)
         highest = passed = 0
         span = self._span()
         total = report.read - report.after_as_of
         await self.log.append(self._beginning(framer))
-        for number, item in enumerate(sorter):
-            if number % ROWS_PER_TURN == 0:
-                tell(Progress(Stage.WRITING, number, total))
-                await asyncio.sleep(0)
-            outcome = validate(item.payload)
-            if isinstance(outcome, Rejection):
-                report.refuse(_refusal(outcome, f"{files[item.file]}:{item.line}"))
-                continue
-            if framer.events >= EVENTS_PER_APPEND or (framer.events and outcome.time > passed + span):
-                await self.log.append(framer.take(passed, ticks=True))
-                passed = highest
-            framer.add(outcome)
-            highest = max(highest, outcome.time)
-            _count(report, outcome)
+        items = iter(sorter)
+        for number in range(0, total, ROWS_PER_TURN):
+            tell(Progress(Stage.WRITING, number, total))
+            await asyncio.sleep(0)
+            turn = [*islice(items, ROWS_PER_TURN)]
+            outcomes = validator.validate_all([item.payload for item in turn])
+            for item, outcome in zip(turn, outcomes, strict=True):
+                if isinstance(outcome, Rejection):
+                    report.refuse(_refusal(outcome, f"{files[item.file]}:{item.line}"))
+                    continue
+                if framer.events >= EVENTS_PER_APPEND or (framer.events and outcome.time > passed + span):
+                    await self.log.append(framer.take(passed, ticks=True))
+                    passed = highest
+                framer.add(outcome)
+                highest = max(highest, outcome.time)
+                _count(report, outcome)
         await self.log.append(framer.take(passed, ticks=True))
         end = highest if report.as_of is None else max(highest, report.as_of)
         report.as_of = end

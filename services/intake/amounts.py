@@ -18,6 +18,7 @@ LATEST = (datetime(2200, 1, 1, tzinfo=UTC) - EPOCH) // MILLISECOND
 LARGEST = 2**62
 
 _NUMBER = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
+_SAFE_DIGITS = 18
 _CACHED = 100_000
 
 
@@ -38,6 +39,8 @@ def fixed_point(text: str, scale: int) -> int:
 
     Raises ``NotANumberError``, ``TooManyDigitsError`` (zeros at the end do not count) or ``OutOfRangeError``.
     """
+    if (units := _plain(text, scale)) is not None:
+        return units
     found = _NUMBER.fullmatch(text)
     if found is None:
         raise NotANumberError(text)
@@ -53,6 +56,15 @@ def fixed_point(text: str, scale: int) -> int:
     if units > LARGEST:
         raise OutOfRangeError(text)
     return -units if sign == "-" else units
+
+
+def _plain(text: str, scale: int) -> int | None:
+    """The quick way for what nearly all texts are: digits, and just as many behind the point as are kept."""
+    whole, point, fraction = text.partition(".")
+    digits = whole + fraction
+    if len(fraction) != scale or not whole or bool(point) != bool(scale) or len(digits) > _SAFE_DIGITS:
+        return None
+    return int(digits) if digits.isdecimal() and digits.isascii() else None
 
 
 def _exact(text: str, scale: int) -> int:

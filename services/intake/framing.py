@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -182,13 +182,10 @@ class Intake:
         ticks = [framer.mark(Kind.TICK, now) for (_, run), framer in self._framers.items() if run == LIVE]
         await self._sent([record for records in ticks for record in records])
 
-    def _validated(
-        self, candidates: Sequence[bytes], first: int, origin: Origin
-    ) -> Iterator[Event | Rejection]:
-        validate, source, records = self._validator.validate, origin.source, origin.records
-        for index in range(first, min(first + SLICE, len(candidates))):
-            event_id = records[index] if records else None
-            yield validate(candidates[index], index, source=source, event_id=event_id)
+    def _validated(self, candidates: Sequence[bytes], first: int, origin: Origin) -> list[Event | Rejection]:
+        ids = origin.records[first : first + SLICE] if origin.records else None
+        payloads = candidates[first : first + SLICE]
+        return self._validator.validate_all(payloads, first, source=origin.source, event_ids=ids)
 
     def _framer(self, tenant: str, run: str) -> Framer:
         framer = self._framers.get((tenant, run))

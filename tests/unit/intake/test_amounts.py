@@ -52,6 +52,15 @@ def test_what_is_no_number(text: str) -> None:
         fixed_point(text, 2)
 
 
+@pytest.mark.parametrize(
+    ("text", "scale"), [("5.", 0), ("٣", 0), ("٣.٣٣", 2), ("1_0.00", 2), ("", 0), (".50", 2), (" 5", 0)]
+)
+def test_what_is_no_number_whatever_the_scale(text: str, scale: int) -> None:
+    """Not even where as many digits stand behind the point as are kept."""
+    with pytest.raises(NotANumberError):
+        fixed_point(text, scale)
+
+
 @pytest.mark.parametrize("text", ["0.001", "1e-3", "12.345"])
 def test_digits_are_not_rounded_away(text: str) -> None:
     """More digits than the scale keeps are refused."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Process, Step
 from services.domain.identity import event_identity
 from services.intake.events import Event, Validator
 from services.intake.explain import Code, Rejection
@@ -174,3 +175,39 @@ def test_what_no_field_reads_must_be_text_too() -> None:
     """The event is kept and shown as it came."""
     bad = text(note="x").replace(b'"x"', b'"\xff"')
     assert "UTF-8" in refused(bad).message
+
+
+@given(
+    st.lists(st.dictionaries(names | fields, values, max_size=2), min_size=1, max_size=4),
+    st.sampled_from(["crm", None]),
+)
+def test_in_company_each_is_what_it_is_alone(events: list[dict[str, Any]], source: str | None) -> None:
+    """Whatever stands beside it, wherever it came from, only its index is another."""
+    payloads = [text(**changes) for changes in events] + [b"{", b"x" * 10_001]
+    ids = [f"t:0:{at}" for at in range(len(payloads))] if source else None
+    alone = [
+        VALIDATOR.validate(payload, 5 + at, source=source, event_id=ids[at] if ids else None)
+        for at, payload in enumerate(payloads)
+    ]
+    assert VALIDATOR.validate_all(payloads, 5, source=source, event_ids=ids) == alone
+
+
+def test_a_catalogue_without_event_types_knows_none() -> None:
+    """Everything is refused, in words."""
+    outcome = Validator(Catalogue({}, {}, {}, "d"), max_event_bytes=10_000).validate(text())
+    assert isinstance(outcome, Rejection)
+    assert outcome.code is Code.UNKNOWN_TYPE
+
+
+def test_a_number_can_be_a_key() -> None:
+    """As its digits; where it is absent, the event does not concern that process."""
+    numbered = EventType(
+        "counted", "", {"no": Field("no", FieldType.INTEGER)}, {"bin": "no", "shelf": "subject"}
+    )
+    processes = {name: Process(name, name, (Step("s", "counted"),), "s", (), {}) for name in ("bin", "shelf")}
+    validator = Validator(Catalogue({"counted": numbered}, processes, {}, "d"), max_event_bytes=10_000)
+    one = validator.validate(text(type="counted", data={"no": 17}, subject="S-1"))
+    other = validator.validate(text(type="counted", data={}))
+    assert isinstance(one, Event)
+    assert isinstance(other, Event)
+    assert (one.copies, other.copies) == ((("bin", "17"), ("shelf", "S-1")), ())

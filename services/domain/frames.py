@@ -216,6 +216,7 @@ class FrameBuilder:
     def __init__(self, fields: Mapping[str, Sequence[Field]]) -> None:
         """``fields`` gives each event type's fields in catalogue order."""
         self._fields = fields
+        self._laid_out: dict[tuple[str, str, bool], tuple[str, list[int]]] = {}
         self._rows: dict[tuple[str, str, bool], list[Row]] = {}
         self.events = 0
         self.bytes = 0
@@ -241,19 +242,16 @@ class FrameBuilder:
         identities: list[int] = []
         cold: list[bytes] = []
         sections: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
-        for (kind, process, primary), rows in self._rows.items():
-            fields = self._fields[kind]
-            blocks.append(
-                (_layout_text(kind, process, primary, tuple([(f.name, f.type) for f in fields])), len(rows))
-            )
+        for group, rows in self._rows.items():
+            text, places = self._laid_out.get(group) or self._lay_out(group)
+            blocks.append((text, len(rows)))
             _, _, _, keys_, times_, sources_, identities_, values, cold_ = zip(*rows, strict=True)
             sources += sources_
             keys += keys_
             times += times_
             identities += identities_
             cold += cold_
-            for field, column in zip(fields, zip(*values, strict=True), strict=True):
-                section = _SECTIONS[field.type]
+            for section, column in zip(places, zip(*values, strict=True), strict=True):
                 sections[section].extend(_present(section, column))
         codes = _coded([*sources, *keys, *sections[_CODES]], dictionary)
         n = len(times)
@@ -284,6 +282,13 @@ class FrameBuilder:
                 "cold": np.frombuffer(b"".join(cold), np.uint8),
             },
         )
+
+    def _lay_out(self, group: tuple[str, str, bool]) -> tuple[str, list[int]]:
+        """A block's layout as text (see ``_layout``), and the section of each of its columns; remembered."""
+        fields = self._fields[group[0]]
+        text = json.dumps([*group, [(field.name, field.type) for field in fields]], separators=(",", ":"))
+        self._laid_out[group] = made = text, [_SECTIONS[field.type] for field in fields]
+        return made
 
 
 def mark(head: Head, **more: Any) -> bytes:
@@ -344,11 +349,6 @@ def _blocks(table: Table, listing: Sequence[tuple[str, int]]) -> list[Block]:
 
 
 @lru_cache(maxsize=_LAYOUTS)
-def _layout_text(kind: str, process: str, primary: bool, fields: tuple[tuple[str, FieldType], ...]) -> str:  # noqa: FBT001  # as in ``Row``
-    return json.dumps([kind, process, primary, fields], separators=(",", ":"))
-
-
-@lru_cache(maxsize=_LAYOUTS)
 def _layout(text: str) -> Layout:
     kind, process, primary, fields = json.loads(text)
     types = {name: FieldType(type_) for name, type_ in fields}
@@ -377,7 +377,7 @@ def _head(head: Head) -> dict[str, Any]:
 
 def _offsets(parts: Sequence[bytes]) -> NDArray[np.uint32]:
     offsets = np.zeros(len(parts) + 1, np.uint32)
-    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    np.cumsum(np.fromiter(map(len, parts), np.uint32, len(parts)), out=offsets[1:])
     return offsets
 
 

@@ -6,12 +6,12 @@ a million live keys are a matter of 1 in 30 million.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from xxhash import xxh3_64_intdigest
 
-
-def hash64(data: bytes) -> int:
-    """XXH3-64 of ``data`` as an unsigned integer."""
-    return xxh3_64_intdigest(data)
+hash64: Callable[[bytes], int] = xxh3_64_intdigest
+"""XXH3-64 of the bytes as an unsigned integer."""
 
 
 def event_identity(source: str, event_id: str) -> int:

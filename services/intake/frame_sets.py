@@ -11,7 +11,6 @@ from services.domain.identity import partition_of
 from services.intake.events import Event
 from services.ports import Append
 
-_CACHED = 200_000
 _new = tuple.__new__
 
 
@@ -32,22 +31,20 @@ class Framer:
         self._fields = {name: tuple(event.fields.values()) for name, event in catalogue.events.items()}
         self._head = head
         self._topic = topic
+        self._partitions = partitions
         self._frame_events = frame_events
         self._frame_bytes = frame_bytes
         self._builders: list[list[FrameBuilder]] = [[] for _ in range(partitions)]
         self._current: list[FrameBuilder | None] = [None] * partitions
-        self._places: dict[tuple[str, str], int] = {}
+        self._idle: list[FrameBuilder] = []
         self.events = 0
 
     def add(self, event: Event) -> None:
         """Take an event: one row per copy, or one row routed by ``event.route``."""
         self.events += 1
         primary = True
-        for copy in event.copies or (("", ""),):
-            process, key = copy
-            place = self._places.get(copy if process else ("", event.route))
-            if place is None:
-                place = self._place(copy if process else ("", event.route))
+        for process, key in event.copies or (("", ""),):
+            place = partition_of(f"{process}\0{key}" if process else event.route, self._partitions)
             builder = self._current[place]
             if builder is None or builder.events >= self._frame_events or builder.bytes >= self._frame_bytes:
                 builder = self._next(place)
@@ -78,6 +75,7 @@ class Framer:
         for partition, builders in enumerate(self._builders):
             if builders:
                 records += [Append(self._topic, partition, None, builder.build(head)) for builder in builders]
+                self._idle += builders
                 self._builders[partition], self._current[partition] = [], None
             elif tick:
                 records.append(tick[partition])
@@ -90,17 +88,9 @@ class Framer:
         return [Append(self._topic, partition, None, value) for partition in range(len(self._builders))]
 
     def _next(self, partition: int) -> FrameBuilder:
-        builder = self._current[partition] = FrameBuilder(self._fields)
+        builder = self._current[partition] = self._idle.pop() if self._idle else FrameBuilder(self._fields)
         self._builders[partition].append(builder)
         return builder
-
-    def _place(self, copy: tuple[str, str]) -> int:
-        process, key = copy
-        place = partition_of(f"{process}\0{key}" if process else key, len(self._builders))
-        if len(self._places) >= _CACHED:
-            self._places.clear()
-        self._places[copy] = place
-        return place
 
 
 def heads(tenant: str, run: str, attempt: int, digest: str) -> Head:

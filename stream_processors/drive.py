@@ -42,6 +42,10 @@ _SLICE = 0.05
 _FOLD_SHARE, _LONGEST_FOLD_WAIT = 2, 0.25
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
+_TURNS = 10
+"""How often the event loop goes round after a call: what the log has delivered needs several rounds to get here, and
+the thread that fetches needs the interpreter. With one, the next fetch waited until everything here was folded.
+"""
 _FLUSH_SHARE = 3
 _CATCHING_UP = 0.5
 """How much longer (s) a partition may stay silent while more waits to be folded."""
@@ -179,11 +183,15 @@ class Driver:
         for partition in self._in_turn():
             if self.recovering:
                 break
-            if partition.ready(self._budget, monotonic()) and (batch := partition.slice(self._budget)):
+            if self._ready(partition, monotonic()) and (batch := partition.slice(self._budget)):
                 await self._fold(partition, batch)
                 progressed = True
-                await asyncio.sleep(0)
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
         return progressed
+
+    def _ready(self, partition: Partition, now: float) -> bool:
+        return partition.ready(self._budget, now, crowded=self._queued * 4 >= _MOST_QUEUED * 3)
 
     async def _fold(self, partition: Partition, batch: list[tuple[int, bytes]]) -> None:
         size = sum(len(value) for _, value in batch)
@@ -332,7 +340,7 @@ class Driver:
         now = monotonic()
         due = [now + 1.0]
         waiting = [] if self.recovering else [p for p in self._partitions.values() if p.queue]
-        if any(p.ready(self._budget, now) for p in waiting):
+        if any(self._ready(p, now) for p in waiting):
             return
         due += [p.fold_due for p in waiting]
         due += [p.flush_due for p in self._partitions.values() if p.dirty]

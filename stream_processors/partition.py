@@ -97,11 +97,11 @@ class Partition:
         self.queued += len(value)
         return Offer.TAKEN
 
-    def ready(self, budget: int, now: float) -> bool:
+    def ready(self, budget: int, now: float, *, crowded: bool = False) -> bool:
         """Whether to fold: when a call's worth waits, or when the last call is a while ago. A call costs much
-        however little it folds.
+        however little it folds. ``crowded``: so much waits in all that there is no room for more to come.
         """
-        return bool(self.queue) and (now >= self.fold_due or self.queued * 2 >= budget)
+        return bool(self.queue) and (crowded or now >= self.fold_due or self.queued * 4 >= budget * 3)
 
     def slice(self, budget: int) -> list[tuple[int, bytes]]:
         """The next records to fold together: at least one, then up to ``budget`` bytes."""

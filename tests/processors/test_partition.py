@@ -1,4 +1,4 @@
-"""What a partition makes of the snapshots that are found for it."""
+"""What a partition makes of the snapshots that are found for it, and when it is worth a call."""
 
 from __future__ import annotations
 
@@ -45,3 +45,16 @@ def test_the_best_snapshot_is_taken_over() -> None:
     )
     assert partition.state.applied == 1
     assert partition.garbage == set()
+
+
+def test_a_partition_is_folded_when_a_call_is_worth_it() -> None:
+    """Three quarters of a call wait, or the last one is a while ago, or nothing more would find room."""
+    partition = Partition(0, Tally(0))
+    assert not partition.ready(400, 1.0, crowded=True)
+    partition.offer(0, bytes(200))
+    partition.fold_due = 2.0
+    assert not partition.ready(400, 1.0)
+    assert partition.ready(400, 1.0, crowded=True)
+    assert partition.ready(400, 2.0)
+    partition.offer(1, bytes(100))
+    assert partition.ready(400, 1.0)

@@ -1,106 +1,127 @@
-"""What OBSERVE's core costs on one core: decoded frames → cells, cases, partials, snapshots. No log, no Faust.
+"""What OBSERVE's core costs on one core: frames → cells, cases, partials, snapshots. No log, no Faust.
 
-Run: ``python -m bench.fold``. The demo catalogue over the simulated company with many sites and carriers; one
-partition; frames of about 1,000 events, several per call as a backlog gives them.
+Run ``python -m bench.fold [FRAMES …]`` (per call; 1, 4, 10 and 32 by default), or ``python -m bench.fold profile 32``.
+The records are those of ``python -m bench processors``, of one of their partitions; those that fill its state are not
+counted. Of several rounds the least that each call took counts: others may use the machine.
 """
 
 from __future__ import annotations
 
+import cProfile
+import pstats
 import sys
 import time
-from itertools import chain, count, islice
-from pathlib import Path
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import msgspec
-
-from services.catalogue.canonical import load_program, to_text
-from services.catalogue.load import load_catalogue
-from services.domain.catalogue import Catalogue
-from services.domain.frames import Kind
+from bench.processors import LOAD
+from bench.simulated import made
+from services.catalogue.canonical import load_program
+from services.domain.frames import decode
 from services.domain.observe import Observer
-from services.intake.events import Event, Validator
-from services.intake.frame_sets import Framer, heads
-from services.simulation.company import MINUTE, many
-from services.simulation.simulator import Simulator
 
-EVENTS, FRAME, START = 160_000, 1_000, 1_700_000_000_000
+PER_CALL = (1, 4, 10, 32)
+_WARMING = 32
+_ROUNDS = 3
+_LINES = 60
+
+Records = Sequence[tuple[int, bytes]]
 
 
-def records(catalogue: Catalogue, events: int, frame: int) -> list[bytes]:
-    """A barrier, and frames; everything happens sixty times as fast as in the company."""
-    company = many(130, 10, 4, orders_per_hour=1_000)
-    validator = Validator(catalogue, max_event_bytes=1 << 17)
-    framer = Framer(
-        catalogue,
-        heads("default", "live", 0, catalogue.digest),
-        "events",
-        1,
-        frame_events=frame,
-        frame_bytes=400 << 10,
+class Call(NamedTuple):
+    """What a call took, in seconds of CPU, and the bytes that followed from it."""
+
+    fold: float
+    emit: float
+    told: int
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure, or profile."""
+    records = made(LOAD)
+    own = [(number < records.warm, value) for number, (at, value, _) in enumerate(records.records) if at == 0]
+    warm = list(enumerate(value for before, value in own if before))
+    rest = [
+        (len(warm) + number, value)
+        for number, value in enumerate(value for before, value in own if not before)
+    ]
+    if words[:1] == ["profile"]:
+        _profile(warm, rest, int(words[1]))
+        return
+    events = sum(decode(value).head.count for _, value in rest)
+    decoding = min(_decoding(rest) for _ in range(_ROUNDS))
+    print(
+        f"{events:,} events in {len(rest)} frames, {decoding / events * 1e6:.2f} µs CPU per event to decode them"
     )
-    barrier = framer.mark(Kind.CATALOGUE, START, catalogue=to_text(catalogue))
-    simulator = Simulator(company, 1, START)
-    minutes = (simulator.advance(START + minute * MINUTE) for minute in count(1))
-    simulated = islice(chain.from_iterable(minutes), events)
-    made, ingest = [barrier[0].value], START
-    for number, one in enumerate(simulated, 1):
-        event = validator.validate(msgspec.json.encode(one.cloudevent()))
-        assert isinstance(event, Event), event
-        event = msgspec.structs.replace(event, time=START + (event.time - START) // 60)
-        framer.add(event)
-        ingest = max(ingest, event.time)
-        if number % frame == 0:
-            made += [record.value for record in framer.take(ingest)]
-    return [value for value in made if value is not None]
+    for frames in map(int, words or map(str, PER_CALL)):
+        _measure(warm, rest, events, frames)
+    _snapshot(warmed(warm))
 
 
-def measure(made: list[bytes], per_call: int, emit_each: int) -> None:
-    """Fold ``per_call`` frames at once, tell after every ``emit_each`` calls; the first half only warms up."""
+def warmed(records: Records) -> Observer:
+    """With its state filled, and all of that told."""
     observer = Observer(0, load_program)
-    numbered = list(enumerate(made))
-    half = len(numbered) // 2
-    for start in range(0, half, 16):
-        observer.fold(numbered[start : min(start + 16, half)])
-    run = next(iter(observer.runs.values()))
-    before = run.counters["events"]
+    for start in range(0, len(records), _WARMING):
+        observer.fold(records[start : start + _WARMING])
     observer.emit()
-    spent = {"fold": 0.0, "tell": 0.0}
-    told, longest = 0, 0.0
-    for call, start in enumerate(range(half, len(numbered), per_call)):
-        began = time.process_time()
-        observer.fold(numbered[start : start + per_call])
+    return observer
+
+
+def calls(observer: Observer, records: Records, frames: int) -> list[Call]:
+    """Fold ``frames`` at once, and tell what has changed."""
+    found = []
+    for start in range(0, len(records), frames):
+        begun = time.process_time()
+        observer.fold(records[start : start + frames])
         folded = time.process_time()
-        if call % emit_each == 0:
-            told += sum(len(one.value) for one in observer.emit() if isinstance(one.value, bytes))
-        spent["fold"] += folded - began
-        spent["tell"] += time.process_time() - folded
-        longest = max(longest, time.process_time() - began)
-    events = run.counters["events"] - before
-    began = time.process_time()
+        emissions = observer.emit()
+        told = time.process_time()
+        size = sum(len(one.value) for one in emissions if isinstance(one.value, bytes))
+        found.append(Call(folded - begun, told - folded, size))
+    return found
+
+
+def _measure(warm: Records, rest: Records, events: int, frames: int) -> None:
+    rounds = [calls(warmed(warm), rest, frames) for _ in range(_ROUNDS)]
+    least = [Call(*map(min, zip(*same, strict=True))) for same in zip(*rounds, strict=True)]
+    fold, emit, told = (sum(column) for column in zip(*least, strict=True))
+    print(
+        f"{frames} frames a call: {fold / events * 1e6:.2f} µs CPU per event to fold, "
+        f"{emit / events * 1e6:.2f} to tell {told / events:.0f} B of it; "
+        f"longest call {max(call.fold for call in least) * 1e3:.0f} ms; "
+        f"{events / (fold + emit):,.0f} events per CPU second"
+    )
+
+
+def _decoding(records: Records) -> float:
+    begun = time.process_time()
+    for _, value in records:
+        decode(value)
+    return time.process_time() - begun
+
+
+def _profile(warm: Records, rest: Records, frames: int) -> None:
+    observer, profiler = warmed(warm), cProfile.Profile()
+    profiler.enable()
+    calls(observer, rest, frames)
+    profiler.disable()
+    for order in ("tottime", "cumtime"):
+        pstats.Stats(profiler).sort_stats(order).print_stats(_LINES)
+
+
+def _snapshot(observer: Observer) -> None:
+    run = next(iter(observer.runs.values()))
+    begun = time.process_time()
     chunks = observer.chunks()
-    copied = time.process_time() - began
-    size = sum(map(len, chunks))
-    packed = time.process_time() - began - copied
-    cells = sum(map(len, run.cells.values()))
-    cases = sum(map(len, run.cases.values()))
+    first = next(chunks)
+    copied = time.process_time()
+    size = len(first) + sum(map(len, chunks))
     print(
-        f"{per_call} frames a call: {events / spent['fold']:,.0f} events/s folded, "
-        f"{events / sum(spent.values()):,.0f} with {told / events:.0f} B per event told; "
-        f"longest call {longest * 1e3:.0f} ms; {cells:,} cells, {cases:,} cases; "
-        f"snapshot {size / 1e6:.0f} MB: {copied * 1e3:.0f} ms to copy, "
-        f"{packed * 1e3:.0f} ms to pack"
+        f"{sum(map(len, run.cells.values())):,} cells, {sum(map(len, run.cases.values())):,} cases: "
+        f"a snapshot of {size / 1e6:.0f} MB, {(copied - begun) * 1e3:.0f} ms to copy, "
+        f"{(time.process_time() - copied) * 1e3:.0f} ms to pack"
     )
-
-
-def main() -> None:
-    catalogue = load_catalogue(Path("examples/demo"))
-    made = records(catalogue, EVENTS, FRAME)
-    print(
-        f"{len(made) - 1} frames of {sum(map(len, made)) / len(made) / 1024:.0f} KiB, {len(catalogue.kpis)} KPIs"
-    )
-    for per_call in [int(word) for word in sys.argv[1:]] or [1, 4, 16]:
-        measure(made, per_call, emit_each=max(1, 16 // per_call))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -102,11 +102,12 @@ def hits(
 
 
 class Taken:
-    """Hits put together, in order; ``bounds`` are where those of each begin, and the end."""
+    """Hits put together, in order; ``sizes`` of them, ``bounds`` where those of each begin, and the end."""
 
     def __init__(self, hits: Sequence[Hits]) -> None:
         self.hits = hits
-        self.bounds = [0, *accumulate(hit.size for hit in hits)]
+        self.sizes = [hit.size for hit in hits]
+        self.bounds = [0, *accumulate(self.sizes)]
         self.keys: Hashes = _join([hit.keys for hit in hits])
         self.time: Numbers = _join([hit.number("time") for hit in hits])
         self.tie: Codes = (_join([hit.hash("identity") for hit in hits]) >> _TIE_BITS).astype(np.int32)

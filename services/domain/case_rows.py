@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from services.domain.case_columns import Cases, Layout
 from services.domain.catalogue import FieldType
-from services.domain.contributions import Differences, Told
+from services.domain.contributions import Differences
 from services.domain.program import Feed
 from services.domain.rows import NULL, Codes, Columns, Flags, Hashes, Numbers, Places, Strings
 
@@ -51,7 +50,9 @@ class CaseRows:
             codes[name] = self._words(flags[name] if name in flags else numbers[name])
         hashes = {"case": keys, "identity": identity}
         rows = Columns(found.time.size, self._strings, numbers, codes, flags, hashes, found.weight)
-        return Facts(rows, [(told.feed, told.part, _part(rows, told)) for told in found.told])
+        return Facts(
+            rows, [(told.feed, told.part, rows.part(told.part, told.numbers)) for told in found.told]
+        )
 
     def _words(self, values: Flags | Numbers) -> Codes:
         """Codes of the texts of flags or numbers."""
@@ -62,11 +63,3 @@ class CaseRows:
             texts = [None if number == NULL else str(number) for number in distinct.tolist()]
         codes = [-1 if text is None else self._strings.code(text) for text in texts]
         return np.array(codes, np.int32)[which]
-
-
-def _part(rows: Columns, told: Told) -> Columns:
-    """The facts of one feed, with its number."""
-    part = rows.part(told.part)
-    if told.number is None or told.values is None:
-        return part
-    return replace(part, numbers={**part.numbers, told.number: told.values})

@@ -283,7 +283,7 @@ class CaseTable:
         """
         width = cases.wide.shape[1]
         starts = [self.layout.step[hit.step] * width for hit in taken.hits]
-        place = new + np.repeat(np.array(starts, np.intp), np.diff(taken.bounds))
+        place = new + np.repeat(starts, taken.sizes)
         times, ties = cases.wide.ravel(), cases.narrow.ravel()
         time = times[place]
         before = (taken.time < time) | ((taken.time == time) & (taken.tie < ties[place]))
@@ -339,6 +339,7 @@ class CaseTable:
             self._narrow[:n][kept],
             self._next[:n][kept],
         )
+        self._scratch = np.empty(self._next.size, np.intp)
         for items in self.items.values():
             items.keep(moved, len(self))
         self._left = 0

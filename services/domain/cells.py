@@ -120,8 +120,8 @@ class CellTable:
         What had left before a row's frame may be more than what has left of this table yet.
         """
         highest = max(self.floor, int(floor_behind(self.cube, told.top)))
-        earliest, length = told.span[0], self.cube.pane_ms
-        if earliest - earliest % length >= highest:
+        length = self.cube.pane_ms
+        if told.earliest - told.earliest % length >= highest:
             return None
         time = told.rows.number("time")
         floors: int | Numbers = self.floor
@@ -270,21 +270,24 @@ class CellTable:
         self._room = room
 
     def _add(self, measure: Measure, rows: Rows, cells: Places, mask: Mask | None) -> None:
+        columns, agg, weight = self._columns[measure.id], measure.agg, rows.weight
+        if agg is Agg.COUNT and mask is None:  # most of all: nothing is to be chosen or lifted
+            np.add.at(columns["n"], cells, 1 if weight is None else weight)
+            return
         at = None if mask is None else mask.nonzero()[0]
 
         def chosen(array: NDArray[Any]) -> NDArray[Any]:
             return array if at is None else array[at]
 
-        agg, own = measure.agg, chosen(cells)
-        weight = None if rows.weight is None else chosen(rows.weight)
+        own = chosen(cells)
         values = None
         if measure.field is not None and agg not in (Agg.COUNT, Agg.DISTINCT):
             values = chosen(rows.number(measure.field))
         time, identity = own, _NO_HASHES
         if agg is Agg.LAST:
             time, identity = chosen(rows.number("time")), chosen(rows.hash("identity"))
-        lifted = lift(agg, values, time, identity, weight)
-        combine(agg, self._columns[measure.id], own, lifted)
+        lifted = lift(agg, values, time, identity, None if weight is None else chosen(weight))
+        combine(agg, columns, own, lifted)
         if agg in SKETCHED:
             hashes = chosen(rows.hash(measure.field)) if agg is Agg.DISTINCT and measure.field else None
             self._entries[measure.id].add(own, buckets(agg, values, hashes), lifted["n"])

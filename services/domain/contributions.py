@@ -11,7 +11,7 @@ its case has left, would otherwise stand in them for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -165,12 +165,11 @@ _OUTCOMES: dict[str, Callable[[Promises], Sequence[Line]]] = {"met": _met, "on_t
 
 
 class Told(NamedTuple):
-    """What is to be told of one feed: a part of the ``Differences``."""
+    """What is to be told of one feed: a part of the ``Differences``, with the feed's own number by name."""
 
     feed: Feed
     part: slice
-    number: str | None
-    values: Numbers | None
+    numbers: dict[str, Numbers]
 
 
 class Differences(NamedTuple):
@@ -205,18 +204,18 @@ def differences(
     signs = [sign for told in stories for sign in told.signs]
     firsts = list(accumulate((len(told.signs) for told in stories), initial=0))
     bounds = np.searchsorted(flat, np.arange(len(lines) + 1) * (2 * n)).tolist()
-    sizes = np.diff(bounds)
+    sizes = [end - start for start, end in pairwise(bounds)]
     at = flat - np.repeat(np.arange(len(lines)) * (2 * n), sizes)
-    weight = np.repeat(np.array(signs, np.int64), sizes)
+    weight = np.repeat(signs, sizes)
     np.negative(weight, out=weight, where=at < n)
     told = []
     for story, first, last in zip(stories, firsts, firsts[1:], strict=False):
         part = slice(bounds[first], bounds[last])
         if part.stop > part.start:
-            told.append(Told(story.feed, part, story.number, _values(lines[first], at[part])))
+            told.append(Told(story.feed, part, _numbers(story, lines[first], at[part])))
     return Differences(at, times.ravel()[flat], weight, told)
 
 
-def _values(line: Line, at: Places) -> Numbers | None:
+def _numbers(story: Story | PromiseStory, line: Line, at: Places) -> dict[str, Numbers]:
     """The number of a feed, which then has but one line."""
-    return None if line[1] is None else line[1][at]
+    return {} if story.number is None or line[1] is None else {story.number: line[1][at]}

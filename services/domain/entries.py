@@ -26,7 +26,7 @@ class Entries:
 
     def add(self, cells: NDArray[np.int64], buckets: Codes, counts: Numbers) -> None:
         """Add ``counts`` at (cell, bucket), any of which may repeat."""
-        rows, before = self._index.upsert(pair(cells, buckets, BUCKET_BITS))
+        found, before = self._index.upsert(pair(cells, buckets, BUCKET_BITS))
         if len(self) > self._count.size:
             size = max(64, len(self) * 3 // 2)
             self._count = np.concatenate([self._count, np.zeros(size - self._count.size, np.int64)])
@@ -35,6 +35,7 @@ class Entries:
             self._count[before : len(self)] = 1
             self._dirty[before : len(self)] = True
         else:
+            rows = found.astype(np.intp)
             np.add.at(self._count, rows, counts)
             self._dirty[rows] = True
 
@@ -44,7 +45,7 @@ class Entries:
 
     def changed(self) -> tuple[NDArray[np.int64], Codes, Numbers]:
         """(cell, bucket, count) of the entries that changed since this was last asked."""
-        rows = np.flatnonzero(self._dirty[: len(self)])
+        rows = self._dirty[: len(self)].nonzero()[0]
         self._dirty[rows] = False
         return self._entries(rows)
 

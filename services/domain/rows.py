@@ -139,13 +139,13 @@ class Columns:
             return self.strings.hashes()[self.codes[name]]
         return hash_numbers(self.number(name))
 
-    def part(self, rows: slice) -> Columns:
-        """Rows that lie together, as views."""
+    def part(self, rows: slice, numbers: Mapping[str, Numbers]) -> Columns:
+        """Rows that lie together, as views, with ``numbers`` of their own beside."""
         start, stop, _ = rows.indices(self.n)
         return Columns(
             stop - start,
             self.strings,
-            {name: array[rows] for name, array in self.numbers.items()},
+            {**{name: array[rows] for name, array in self.numbers.items()}, **numbers},
             {name: array[rows] for name, array in self.codes.items()},
             {name: array[rows] for name, array in self.flags.items()},
             {name: array[rows] for name, array in self.hashes.items()},

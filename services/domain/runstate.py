@@ -281,7 +281,7 @@ class RunState:
 
     def _late(self, type_: str, told: Told, rows: BlockRows, batch: Batch, frames: Frames) -> None:
         cubes = self._dependents.get(type_, ())
-        if told.levels is None or not may_be_late(cubes, told.span[0], told.top):
+        if told.levels is None or not may_be_late(cubes, told.earliest, told.top):
             return
         is_late, too_late = late(cubes, rows.number("time"), told.levels())
         self._count("late", np.count_nonzero(is_late))

@@ -135,13 +135,8 @@ def _parts(pieces: list[CubeCells]) -> Iterator[list[CubeCells]]:
 
 
 def _size(piece: CubeCells) -> int:
-    columns = sum(column.nbytes for column in piece.columns.values())
-    return (
-        columns
-        + piece.pane.nbytes
-        + piece.scope.nbytes
-        + 16 * sum(s.cell.size for s in piece.sketches.values())
-    )
+    entries = sum(sketch.cell.size for sketch in piece.sketches.values())
+    return piece.pane.size * (12 + 8 * len(piece.columns)) + 16 * entries
 
 
 def _readable(head: Partial, cubes: list[CubeCells], run: RunState) -> Partial:
@@ -154,6 +149,6 @@ def _readable(head: Partial, cubes: list[CubeCells], run: RunState) -> Partial:
     number[used] = np.arange(used.size)
     return replace(
         head,
-        strings=tuple(run.strings.texts[code] for code in used.tolist()),
+        strings=tuple(map(run.strings.texts.__getitem__, used.tolist())),
         cubes=tuple(cube.naming(number[cube.scopes]) for cube in cubes),
     )

@@ -42,10 +42,9 @@ class Told:
         self._scopes: dict[tuple[str, ...], Places] = {}
 
     @cached_property
-    def span(self) -> tuple[int, int]:
-        """The earliest and the latest time (of at least one row)."""
-        time = self.rows.number("time")
-        return int(time.min()), int(time.max())
+    def earliest(self) -> int:
+        """The earliest time (of at least one row)."""
+        return int(self.rows.number("time").min())
 
     def panes(self, length: int) -> Hashes:
         """The key of the pane of each row."""

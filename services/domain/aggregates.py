@@ -166,6 +166,14 @@ def reduce(aggregates: Aggregates, groups: NDArray[np.int64], size: int) -> Aggr
     return Aggregates(aggregates.agg, columns, sketch)
 
 
+def repeat(given: Aggregates, times: int) -> Aggregates:
+    """Each of them so often, one behind the other."""
+    columns = {name: np.repeat(column, times) for name, column in given.columns.items()}
+    group, bucket, count = given.sketch
+    groups = (group[:, None] * times + np.arange(times)).ravel()
+    return Aggregates(given.agg, columns, Sketch(groups, np.repeat(bucket, times), np.repeat(count, times)))
+
+
 def concatenate(parts: Sequence[Aggregates]) -> Aggregates:
     """Several side by side (at least one, of one agg): those of ``parts[0]`` first."""
     starts = np.cumsum([0] + [part.size for part in parts])

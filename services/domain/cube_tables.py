@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.domain import scopes
 from services.domain.aggregates import COLUMNS, Aggregates, Arrays
 from services.domain.cells import floor_behind
-from services.domain.groups import Groups, Texts
+from services.domain.groups import ScopeGroups, Texts
 from services.domain.index import Index, pair
 from services.domain.partials import CubeCells, SketchCells
 from services.domain.program import BASE, Cube
@@ -30,31 +30,15 @@ _FLUSH_CELLS = 100_000
 _NO_CAP = 2**31  # OBSERVE has bounded them
 
 
-class Grouping(Groups):
-    """The groups that full scopes fall into by some of their dimensions."""
-
-    def __init__(self, dimensions: Texts, full: Texts, strings: Strings) -> None:
-        super().__init__(dimensions, strings)
-        self._at = [full.index(name) for name in dimensions]
-        self.of_scope = np.empty(0, np.int64)
-        if not dimensions:
-            self.number(())
-
-    def add(self, scope: int, texts: Texts) -> None:
-        """Say which group the next full scope belongs to."""
-        self.of_scope = grown(self.of_scope, scope + 1)
-        self.of_scope[scope] = self.number(tuple(texts[at] for at in self._at))
-
-
 class Scopes:
-    """The full scopes of a cube, numbered as they come, and their groupings."""
+    """The full scopes of a cube, numbered as they come, and their groups."""
 
     def __init__(self, dimensions: Texts, strings: Strings) -> None:
         self.dimensions = dimensions
         self.texts: list[Texts] = []
         self._strings = strings
         self._numbers = scopes.Scopes(dimensions, self._strings, cap=_NO_CAP)
-        self._groupings: dict[Texts, Grouping] = {}
+        self._groups: dict[tuple[Texts, ...], ScopeGroups] = {}
 
     def admit(self, texts: Sequence[Texts]) -> Numbers:
         """The numbers of some scopes, given now to those that are new."""
@@ -66,22 +50,24 @@ class Scopes:
         own = np.array([*(self._strings.code(text) for text in strings), self._strings.code("")], np.int32)
         return self._find(own[codes])
 
-    def grouping(self, dimensions: Texts) -> Grouping:
-        """Scopes by ``dimensions``; one object however often it is asked for."""
-        found = self._groupings.get(dimensions)
+    def groups(self, groupings: tuple[Texts, ...]) -> ScopeGroups:
+        """Scopes by ``groupings``; one object however often it is asked for."""
+        found = self._groups.get(groupings)
         if found is None:
-            found = self._groupings[dimensions] = Grouping(dimensions, self.dimensions, self._strings)
-            for number, texts in enumerate(self.texts):
-                found.add(number, texts)
+            found = self._groups[groupings] = ScopeGroups(groupings, self.dimensions, self._strings)
+            found.add(self.texts)
         return found
 
     def _find(self, codes: Codes) -> Numbers:
         found = self._numbers.find(codes)
-        for row in self._numbers.codes[len(self.texts) :].tolist():
-            texts = tuple(self._strings.texts[code] for code in row)
-            for grouping in self._groupings.values():
-                grouping.add(len(self.texts), texts)
-            self.texts.append(texts)
+        fresh = [
+            tuple(self._strings.texts[code] for code in row)
+            for row in self._numbers.codes[len(self.texts) :].tolist()
+        ]
+        if fresh:
+            self.texts += fresh
+            for groups in self._groups.values():
+                groups.add(fresh)
         return found
 
 

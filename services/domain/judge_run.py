@@ -165,8 +165,8 @@ class RunJudge:
             else:
                 slots.seed()
         for name in old_tables.keys() - self._tables.keys():
-            for said in old_tables[name].said.values():
-                self._remove(Told(said, np.flatnonzero(said.known())))
+            said = old_tables[name].said
+            self._remove(Told(said, np.flatnonzero(said.known())))
 
     def _versions(self) -> dict[str, str]:
         kpis = self.program.kpis if self.program is not None else {}
@@ -220,12 +220,11 @@ class RunJudge:
         told: list[Told] = []
         for left, (name, table) in zip(range(len(self._tables), 0, -1), self._tables.items(), strict=True):
             fresh = table.tell(max(budget // left, _LEAST_SHARE), wide=wide)
-            fresh = [one for one in fresh if one.rows.size]
-            for one in fresh:
-                budget -= one.rows.size
+            if fresh.rows.size:
+                told.append(fresh)
+                budget -= fresh.rows.size
                 for dependent in self._dependents.get(name, ()):
-                    dependent.follow(one)
-            told += fresh
+                    dependent.follow(fresh)
         return told
 
     def _flow(self) -> None:
@@ -255,7 +254,7 @@ class RunJudge:
 
     def told(self) -> list[Told]:
         """Every value as last told."""
-        every = (said for table in self._tables.values() for said in table.said.values())
+        every = (table.said for table in self._tables.values())
         return [Told(said, np.flatnonzero(said.known())) for said in every]
 
     def closed(self, version: int, budget: int | None) -> list[ClosedWindow]:
@@ -281,17 +280,14 @@ class RunJudge:
         alive = cube.live_scopes()
         for window in self._windows.values():
             if window.cube == name:
-                for gone in window.drop(alive):
-                    self._remove(gone)
+                self._remove(window.drop(alive))
 
     def _remove(self, gone: Told) -> None:
         """Note what is gone, and let what was derived from it go too."""
         name = gone.said.kpi.name
         self._removed += [(name, gone.said.scope(row)) for row in gone.rows.tolist()]
         for dependent in self._dependents.get(name, ()):
-            derived = dependent.drop(gone)
-            if derived is not None:
-                self._remove(derived)
+            self._remove(dependent.drop(gone))
 
     def removed(self) -> list[tuple[str, Scope]]:
         """Scopes that are gone since this was last asked."""

@@ -6,15 +6,16 @@ Values are computed only for scopes that changed, and only as many at a time as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from services.domain.aggregates import repeat
 from services.domain.catalogue import Kpi, KpiType, WindowKind
-from services.domain.cube_tables import CubeTable, Delta, Grouping
+from services.domain.cube_tables import CubeTable, Delta
 from services.domain.formulas import Formula
-from services.domain.groups import Groups, Texts
+from services.domain.groups import Groups
 from services.domain.readings import Reading, Values, derive
 from services.domain.rows import Mask, Numbers, Strings
 from services.domain.said import Said, Told
@@ -22,7 +23,6 @@ from services.domain.tables import MONOTONE, Table, grown, negated
 from services.domain.windows import Span, pane_length, window_span
 
 _EVER = -(2**63)
-_WIDE = 200
 
 
 class CurrentTable(Protocol):
@@ -34,8 +34,8 @@ class CurrentTable(Protocol):
         ...
 
     @property
-    def said(self) -> Mapping[Texts, Said]:
-        """What was last said, by grouping."""
+    def said(self) -> Said:
+        """What was last said."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class CurrentTable(Protocol):
         """Whether values wait to be told."""
         ...
 
-    def tell(self, budget: int, *, wide: bool = True) -> list[Told]:
+    def tell(self, budget: int, *, wide: bool = True) -> Told:
         """Compute at most ``budget`` values that may have changed (the total first), of ``wide`` groupings only where
         asked to; those that did change.
         """
@@ -63,58 +63,20 @@ class CurrentTable(Protocol):
         ...
 
 
-def is_wide(groups: Groups) -> bool:
-    """Whether a grouping has so many groups that they are told less often under load."""
-    return groups.size > _WIDE
-
-
-class _Running:
-    """Running aggregates of one grouping. A group is told as soon as the cube knows a scope of it, be it as zero."""
-
-    def __init__(self, reading: Reading, grouping: Grouping, alive: Mask) -> None:
-        self.grouping = grouping
-        self.table = Table({part.measure: part.agg for part in reading.parts})
-        self.dirty = self.left(alive)
-        self.table.grow(grouping.size)
-
-    def grow(self) -> None:
-        """Make room for new groups, which are to be told."""
-        if self.table.size < self.grouping.size:
-            self.table.grow(self.grouping.size)
-            self.dirty = grown(self.dirty, self.grouping.size, 1)
-
-    def left(self, alive: Mask) -> Mask:
-        """The groups of which a full scope is ``alive``; the total always is one."""
-        left = np.full(self.grouping.size, not self.grouping.dimensions, np.bool_)
-        left[self.grouping.of_scope[: alive.size][alive]] = True
-        return left
-
-    def add(self, delta: Delta, touched: Mask, inside: Mask | None, measures: Sequence[str]) -> None:
-        """Combine the cells ``inside`` the window (None: all); whatever is ``touched`` is worth a word, if only that it
-        is old.
-        """
-        self.grow()
-        groups = self.grouping.of_scope[delta.scope]
-        rows = groups if inside is None else np.where(inside, groups, -1)
-        for measure in measures:
-            given = delta.parts.get(measure)
-            if given is not None:
-                self.table.combine(measure, rows, given)
-        self.dirty[groups[touched]] = True
-
-
 class WindowTable:
-    """The current values of a KPI that has measures of its own."""
+    """The current values of a KPI that has measures of its own. A group is told as soon as the cube knows a scope of
+    it, be it as zero.
+    """
 
     def __init__(self, reading: Reading, cube: CubeTable) -> None:
         self._reading = reading
         self._cube = cube
         self._measures = tuple(dict.fromkeys(part.measure for part in reading.parts))
-        alive = cube.live_scopes()
-        self._groups = [
-            _Running(reading, cube.scopes.grouping(one), alive) for one in reading.program.groupings
-        ]
-        self.said = {one.grouping.dimensions: Said(reading.kpi, one.grouping) for one in self._groups}
+        self._groups = cube.scopes.groups(reading.program.groupings)
+        self._table = Table({part.measure: part.agg for part in reading.parts})
+        self._table.grow(self._groups.size)
+        self._dirty = self._left(cube.live_scopes())
+        self.said = Said(reading.kpi, self._groups)
         self._shown = Span(0, 0)
         self._reach = Span(_EVER, _EVER)
         self._now = 0
@@ -133,7 +95,7 @@ class WindowTable:
     @property
     def pending(self) -> bool:
         """See ``CurrentTable``."""
-        return any(groups.dirty[: groups.grouping.size].any() for groups in self._groups)
+        return bool(self._dirty.any())
 
     @property
     def cube(self) -> str:
@@ -150,8 +112,7 @@ class WindowTable:
 
     def move(self, now: int) -> None:
         """Let the window be that of ``now``; call it after ``add``."""
-        for groups in self._groups:
-            groups.grow()
+        self._grow()
         self._now = now
         shown = window_span(self.kpi.window, now, self._cube.cube.pane_ms)
         endless = self.kpi.type is KpiType.LEVEL or self.kpi.window.kind is WindowKind.ALL_TIME
@@ -165,8 +126,7 @@ class WindowTable:
 
     def refresh(self) -> None:
         """Start again from the cells of the cube."""
-        for groups in self._groups:
-            groups.table.clear()
+        self._table.clear()
         self._add_panes(self._reach)
 
     def set_stale(self, *, stale: bool) -> None:
@@ -177,42 +137,55 @@ class WindowTable:
 
     def touch(self) -> None:
         """See ``CurrentTable``."""
-        for groups, said in zip(self._groups, self.said.values(), strict=True):
-            groups.dirty = grown(groups.dirty, groups.grouping.size)
-            groups.dirty[: groups.grouping.size] |= said.known()
+        self._grow()
+        self._dirty[: self._groups.size] |= self.said.known()
 
-    def tell(self, budget: int, *, wide: bool = True) -> list[Told]:
+    def tell(self, budget: int, *, wide: bool = True) -> Told:
         """See ``CurrentTable``."""
-        told: list[Told] = []
-        for groups, said in zip(self._groups, self.said.values(), strict=True):
-            if is_wide(groups.grouping) and not wide:
-                continue
-            numbers = groups.dirty[: groups.grouping.size].nonzero()[0][: max(budget, 0)]
-            if numbers.size:
-                budget -= numbers.size
-                groups.dirty[numbers] = False
-                found = self._read(groups, numbers)
-                fresh = said.say(numbers, found, self._shown, now=self._now, stale=self._stale)
-                told.append(Told(said, fresh))
-        return told
+        rows = self._dirty.nonzero()[0]
+        rows = (rows if wide else self._groups.narrow(rows))[: max(budget, 0)]
+        if not rows.size:
+            return Told(self.said, rows)
+        self._grow()
+        self._dirty[rows] = False
+        picked = {one: self._table.pick(one, rows) for one in self._measures}
+        found = self._reading.read({part.role: picked[part.measure] for part in self._reading.parts})
+        return Told(self.said, self.said.say(rows, found, self._shown, now=self._now, stale=self._stale))
 
-    def drop(self, alive: Mask) -> Iterator[Told]:
-        """Forget groups none of whose scopes is ``alive``; those that had been told."""
-        for groups, said in zip(self._groups, self.said.values(), strict=True):
-            grouping = groups.grouping
-            if not grouping.dimensions:
-                continue
-            gone = np.flatnonzero(~groups.left(alive))
-            groups.dirty[gone[gone < groups.dirty.size]] = False
-            yield Told(said, said.forget(gone))
-
-    def _read(self, groups: _Running, numbers: Numbers) -> Values:
-        picked = {one: groups.table.pick(one, numbers) for one in self._measures}
-        return self._reading.read({part.role: picked[part.measure] for part in self._reading.parts})
+    def drop(self, alive: Mask) -> Told:
+        """Forget groups none of whose scopes is ``alive``, but for the total; those that had been told."""
+        self._grow()
+        gone = (~self._left(alive)).nonzero()[0]
+        self._dirty[gone] = False
+        return Told(self.said, self.said.forget(gone))
 
     def _add(self, delta: Delta, touched: Mask, inside: Mask | None) -> None:
-        for groups in self._groups:
-            groups.add(delta, touched, inside, self._measures)
+        """Combine the cells ``inside`` the window (None: all); whatever is ``touched`` is worth a word, if only that it
+        is old.
+        """
+        self._grow()
+        groups = self._groups.of_scope[delta.scope]
+        rows = (groups if inside is None else np.where(inside[:, None], groups, -1)).ravel()
+        for measure in self._measures:
+            given = delta.parts.get(measure)
+            if given is not None:
+                self._table.combine(measure, rows, repeat(given, groups.shape[1]))
+        self._dirty[groups if touched.all() else groups[touched]] = True
+
+    def _left(self, alive: Mask) -> Mask:
+        """The groups of which a full scope is ``alive``; the total always is one."""
+        left = np.zeros(self._groups.size, np.bool_)
+        left[self._groups.of_scope[: alive.size][alive]] = True
+        left[0] = True
+        return left
+
+    def _grow(self) -> None:
+        """Make room for new groups, which are to be told."""
+        known, size = self._table.size, self._groups.size
+        if known < size:
+            self._table.grow(size)
+            self._dirty = grown(self._dirty, size)
+            self._dirty[known:size] = True
 
     def _shift(self, old: Span, new: Span) -> None:
         fixed = any(part.agg in MONOTONE for part in self._reading.parts)
@@ -244,29 +217,38 @@ class WindowTable:
 
 
 class _Link:
-    """Which row of a derived KPI's table belongs to which group of an input, by one grouping."""
+    """Which row of a derived KPI's table belongs to which group of an input."""
 
-    def __init__(self, said: Said, own: Groups) -> None:
-        self._said = said
+    def __init__(self, table: CurrentTable, own: Groups) -> None:
+        self._table = table
         self._own = own
         self._ours = np.empty(0, np.int64)
         self._theirs = np.empty(0, np.int64)
+        self._shared = np.array([table.said.groups.has(one) for one in own.groupings])
 
     def ours(self, theirs: Numbers) -> Numbers:
-        """Our rows for groups of the input; made now where they are new."""
-        done, keys = self._ours.size, self._said.groups.keys
-        if done < len(keys):
-            fresh = self._own.numbers(keys[done:])
-            self._ours = np.concatenate([self._ours, fresh])
-            self._theirs = grown(self._theirs, self._own.size, -1)
-            self._theirs[fresh] = np.arange(done, len(keys))
-        return self._ours[theirs]
+        """Our rows for groups of the input, made now where they are new; without those of groupings that we lack."""
+        self._extend()
+        rows: Numbers = self._ours[theirs]
+        return rows[rows >= 0]
 
-    def values(self, ours: Numbers, nothing: Values) -> Values:
-        """What the input last said at our rows; ``nothing`` where it never spoke of them."""
-        self.ours(np.empty(0, np.int64))
+    def values(self, ours: Numbers) -> Values:
+        """What the input last said at our rows: that of nothing where it never spoke of them, no value where it
+        lacks the grouping.
+        """
+        self._extend()
+        found = self._table.said.at(self._theirs[ours], self._table.nothing)
+        lacking = ~self._shared[self._own.grouping[ours]]
+        found.values[lacking], found.samples[lacking] = np.nan, 0
+        return found
+
+    def _extend(self) -> None:
+        done, keys = self._ours.size, self._table.said.groups.keys
+        fresh = [self._own.number(*key) if self._own.has(key[0]) else -1 for key in keys[done:]]
+        self._ours = np.concatenate([self._ours, np.array(fresh, np.int64)])
         self._theirs = grown(self._theirs, self._own.size, -1)
-        return self._said.at(self._theirs[ours], nothing)
+        known = (self._ours[done:] >= 0).nonzero()[0] + done
+        self._theirs[self._ours[known]] = known
 
 
 class DerivedTable:
@@ -276,21 +258,14 @@ class DerivedTable:
         self, reading: Reading, inputs: Mapping[str, CurrentTable], formula: Formula, strings: Strings
     ) -> None:
         self._reading = reading
-        self._inputs = inputs
         self._formula = formula
-        self.said = {one: Said(reading.kpi, Groups(one, strings)) for one in reading.program.groupings}
-        self._links = {
-            (name, one): _Link(table.said[one], said.groups)
-            for name, table in inputs.items()
-            for one, said in self.said.items()
-            if one in table.said
-        }
-        self._dirty = {one: np.zeros(1, np.bool_) for one in self.said}
+        self._groups = Groups(reading.program.groupings, strings)
+        self._links = {name: _Link(table, self._groups) for name, table in inputs.items()}
+        self._dirty = np.ones(1, np.bool_)
+        self.said = Said(reading.kpi, self._groups)
         self._pane = pane_length(reading.kpi.window, reading.kpi.grain)
         self._now = 0
         self._stale = False
-        self.said[()].groups.number(())
-        self._dirty[()][0] = True
 
     @property
     def kpi(self) -> Kpi:
@@ -305,7 +280,7 @@ class DerivedTable:
     @property
     def pending(self) -> bool:
         """See ``CurrentTable``."""
-        return any(dirty.any() for dirty in self._dirty.values())
+        return bool(self._dirty.any())
 
     def move(self, now: int) -> None:
         """Let the window be that of ``now``."""
@@ -319,48 +294,29 @@ class DerivedTable:
 
     def touch(self) -> None:
         """See ``CurrentTable``."""
-        for one, said in self.said.items():
-            self._mark(one, np.flatnonzero(said.known()))
+        self._mark(self.said.known().nonzero()[0])
 
     def follow(self, told: Told) -> None:
         """What is computed from what an input has told may have changed."""
-        dimensions = told.said.groups.dimensions
-        link = self._links.get((told.said.kpi.name, dimensions))
-        if link is not None and told.rows.size:
-            self._mark(dimensions, link.ours(told.rows))
+        self._mark(self._links[told.said.kpi.name].ours(told.rows))
 
-    def tell(self, budget: int, *, wide: bool = True) -> list[Told]:
+    def tell(self, budget: int, *, wide: bool = True) -> Told:
         """See ``CurrentTable``."""
-        told: list[Told] = []
+        rows = self._dirty.nonzero()[0]
+        rows = (rows if wide else self._groups.narrow(rows))[: max(budget, 0)]
+        if not rows.size:
+            return Told(self.said, rows)
+        self._dirty[rows] = False
+        found = derive(
+            self._formula, {name: link.values(rows) for name, link in self._links.items()}, self.kpi.scale
+        )
         span = window_span(self.kpi.window, self._now, self._pane)
-        for dimensions, said in self.said.items():
-            if is_wide(said.groups) and not wide:
-                continue
-            rows = self._dirty[dimensions].nonzero()[0][: max(budget, 0)]
-            if rows.size:
-                budget -= rows.size
-                self._dirty[dimensions][rows] = False
-                inputs = {name: self._input(name, dimensions, rows) for name in self._inputs}
-                found = derive(self._formula, inputs, self.kpi.scale)
-                told.append(Told(said, said.say(rows, found, span, now=self._now, stale=self._stale)))
-        return told
+        return Told(self.said, self.said.say(rows, found, span, now=self._now, stale=self._stale))
 
-    def drop(self, gone: Told) -> Told | None:
+    def drop(self, gone: Told) -> Told:
         """Forget what an input has forgotten; what of it had been told."""
-        dimensions = gone.said.groups.dimensions
-        link = self._links.get((gone.said.kpi.name, dimensions))
-        if link is None or not gone.rows.size:
-            return None
-        said = self.said[dimensions]
-        return Told(said, said.forget(link.ours(gone.rows)))
+        return Told(self.said, self.said.forget(self._links[gone.said.kpi.name].ours(gone.rows)))
 
-    def _mark(self, dimensions: Texts, rows: Numbers) -> None:
-        dirty = self._dirty[dimensions] = grown(self._dirty[dimensions], self.said[dimensions].groups.size)
-        dirty[rows] = True
-
-    def _input(self, name: str, dimensions: Texts, rows: Numbers) -> Values:
-        """What an input last said at some of our rows."""
-        link = self._links.get((name, dimensions))
-        if link is None:
-            return Values(np.full(rows.size, np.nan), np.zeros(rows.size, np.int64))
-        return link.values(rows, self._inputs[name].nothing)
+    def _mark(self, rows: Numbers) -> None:
+        self._dirty = grown(self._dirty, self._groups.size)
+        self._dirty[rows] = True

@@ -1,4 +1,4 @@
-"""What JUDGE last said of a KPI at the scopes of one grouping, in columns; and the columns that readers are told."""
+"""What JUDGE last said of a KPI at each of its groups, in columns; and the columns that readers are told."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Said:
 
     def scope(self, row: int) -> dict[str, str]:
         """Of a row."""
-        return dict(zip(self.groups.dimensions, self.groups.keys[row], strict=True))
+        return dict(zip(*self.groups.keys[row], strict=True))
 
     def _grow(self) -> None:
         size = self.groups.size
@@ -94,21 +94,24 @@ class Told(NamedTuple):
 
 def columns(told: Sequence[Told], strings: Strings) -> ValueColumns:
     """What was said at these rows. Their groups' codes are of ``strings``."""
-    tables = [ValueTable(said.kpi.name, said.groups.dimensions, rows.size) for said, rows in told]
+    parts = [
+        (said, grouping, rows) for said, every in told for grouping, rows in said.groups.by_grouping(every)
+    ]
+    tables = [ValueTable(said.kpi.name, grouping, rows.size) for said, grouping, rows in parts]
     size = sum(table.size for table in tables)
     value, gap = np.empty(size), np.empty(size)
     reason, samples = np.empty(size, np.uint8), np.empty(size, np.int64)
     start, end, as_of = (np.empty(size, np.int64) for _ in range(3))
     codes = np.empty(sum(table.size * len(table.dimensions) for table in tables), np.int32)
     at = code_at = 0
-    for said, rows in told:
+    for said, grouping, rows in parts:
         to = slice(at, at := at + rows.size)
         value[to] = said.value[rows]
         gap[to] = gaps(said.kpi.target, value[to])
         reason[to] = said.reason[rows]
         samples[to] = said.samples[rows]
         start[to], end[to], as_of[to] = said.start[rows], said.end[rows], said.as_of[rows]
-        found = said.groups.codes[rows].ravel()
+        found = said.groups.codes[rows, : len(grouping)].ravel()
         codes[code_at : (code_at := code_at + found.size)] = found
     used = np.zeros(len(strings.texts), np.bool_)
     used[codes] = True

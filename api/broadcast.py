@@ -17,7 +17,7 @@ from typing import NamedTuple
 from api.present import Scopes, changes
 from api.shapes import KpisShape, encode
 from services.domain.live_values import ValueKey
-from services.live import LiveView
+from services.live import Changes, LiveView, RunKey
 from services.ports import Clock
 
 QUEUE = 32
@@ -61,15 +61,28 @@ class _Client:
 
 
 class _Listeners:
-    """The clients of a channel, and its last messages."""
+    """The clients of a channel, and its last messages. ``unheard``: how many went out since the last client left."""
 
     def __init__(self) -> None:
         self.clients: set[_Client] = set()
         self.kept: deque[Message] = deque(maxlen=KEPT)
         self.number = 0
+        self.unheard = 0
+        self._life = secrets.token_hex(4)
+
+    def id(self, number: int) -> str:
+        return f"{self._life}-{number}"
+
+    def missed(self, last_event_id: str | None) -> list[Message] | None:
+        """What came after a message; None where that is unknown."""
+        life, _, number = (last_event_id or "").partition("-")
+        if life != self._life or not number.isdecimal():
+            return None
+        return self.since(int(number))
 
     def publish(self, message: Message) -> None:
         self.number = message.number
+        self.unheard = 0 if self.clients else self.unheard + 1
         self.kept.append(message)
         for client in self.clients:
             client.put(message)
@@ -92,7 +105,7 @@ class Broadcaster:
         self._snapshot = snapshot
         self._interval = interval_ms / 1000
         self._channels: dict[Channel, _Listeners] = {}
-        self._life = secrets.token_hex(4)
+        self._news = Changes()
         self._closed = asyncio.Event()
         self.heartbeat_s = HEARTBEAT_S
         self.snapshots_after_loss = 0
@@ -104,15 +117,19 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Publish for ever, at most once per interval; returns when closed."""
-        news = self._live.subscribe()
+        news = self._news = self._live.subscribe()
         try:
             while not self._closed.is_set():
                 await _first(news.wait(), self._closed.wait())
-                for (tenant, run), keys in news.take().items():
-                    self._publish(tenant, run, keys)
+                self.publish()
                 await _first(asyncio.sleep(self._interval), self._closed.wait())
         finally:
             self._live.unsubscribe(news)
+
+    def publish(self) -> None:
+        """Tell all listeners what has changed since this was last called."""
+        for (tenant, run), keys in self._news.take(self._listened_to()).items():
+            self._publish(tenant, run, keys)
 
     def close(self) -> None:
         """End every stream, so that the server can stop at once."""
@@ -128,7 +145,7 @@ class Broadcaster:
         listeners.clients.add(client)
         try:
             yield b"retry: 1000\n\n"
-            missed = self._missed(listeners, last_event_id)
+            missed = listeners.missed(last_event_id)
             if missed is None:
                 yield await self._fresh(channel, listeners, client)
             else:
@@ -158,27 +175,29 @@ class Broadcaster:
         client.queue.clear()
         client.lost = False
         number = listeners.number
-        return _event("snapshot", await self._snapshot(channel), self._id(number))
+        return _event("snapshot", await self._snapshot(channel), listeners.id(number))
 
-    def _missed(self, listeners: _Listeners, last_event_id: str | None) -> list[Message] | None:
-        life, _, number = (last_event_id or "").partition("-")
-        if life != self._life or not number.isdecimal():
-            return None
-        return listeners.since(int(number))
+    def _listened_to(self) -> dict[RunKey, float]:
+        """The runs that somebody listens to, or may come back to, and the widest scopes that are told of each."""
+        widest: dict[RunKey, float] = {}
+        for tenant, run, scopes in self._channels:
+            widest[tenant, run] = max(scopes.widest, widest.get((tenant, run), 0))
+        return widest
 
     def _publish(self, tenant: str, run: str, keys: set[ValueKey]) -> None:
         view = self._live.get(tenant, run)
         for scopes in Scopes:
-            listeners = self._channels.get(Channel(tenant, run, scopes))
+            channel = Channel(tenant, run, scopes)
+            listeners = self._channels.get(channel)
             if listeners is None:
+                continue
+            if listeners.unheard >= KEPT:  # nobody who comes back could resume: not worth encoding for
+                del self._channels[channel]
                 continue
             told = (key for key in keys if scopes.admits(key))
             shape = changes(view, told, now=self._clock.now(), ready=self._live.ready)
             number = listeners.number + 1
-            listeners.publish(Message(number, _event("changes", shape, self._id(number))))
-
-    def _id(self, number: int) -> str:
-        return f"{self._life}-{number}"
+            listeners.publish(Message(number, _event("changes", shape, listeners.id(number))))
 
 
 def _event(name: str, shape: object, event_id: str | None) -> bytes:

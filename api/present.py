@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -32,11 +33,17 @@ class Scopes(StrEnum):
     SINGLE = "single"
     ALL = "all"
 
+    @property
+    def widest(self) -> float:
+        """How many dimensions a scope may name."""
+        return _WIDEST[self]
+
     def admits(self, key: ValueKey) -> bool:
         """Whether a value of that key is among them."""
-        if self is Scopes.ALL:
-            return True
-        return len(key[1]) <= (0 if self is Scopes.TOTAL else 1)
+        return len(key[1]) <= self.widest
+
+
+_WIDEST = {Scopes.TOTAL: 0, Scopes.SINGLE: 1, Scopes.ALL: math.inf}
 
 
 def definition(kpi: Kpi) -> DefinitionShape:
@@ -71,8 +78,8 @@ def value(value: KpiValue, part: PartitionView, now: int | None) -> ValueShape:
         value.kpi,
         dict(value.scope),
         value.value,
-        value.status.value,
-        value.reason.value,
+        value.status,
+        value.reason,
         value.gap,
         value.samples,
         WindowShape(value.window_start, value.window_end),

@@ -7,14 +7,15 @@ Nothing in it is durable: whoever restarts reads the last seconds again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from services.domain.facts import KpiValue, KpiValues, SourceFreshness
-from services.domain.live_values import LiveValues, ValueKey, value_key
+from services.domain.live_values import LiveValues, Names, ValueKey, value_key
 from services.domain.rows import Numbers
 from services.domain.tables import grown
 from services.ports import Log, Record
@@ -118,16 +119,17 @@ class RunView:
 class _Marks:
     """Rows that have changed."""
 
-    def __init__(self, keys: Sequence[ValueKey]) -> None:
-        self.keys = keys
+    def __init__(self, names: Names) -> None:
+        self.names = names
         self.rows = np.zeros(1, np.bool_)
 
     def mark(self, rows: Numbers) -> None:
-        self.rows = grown(self.rows, len(self.keys))
+        self.rows = grown(self.rows, len(self.names.keys))
         self.rows[rows] = True
 
-    def marked(self) -> Iterator[ValueKey]:
-        return (self.keys[row] for row in np.flatnonzero(self.rows).tolist())
+    def keys(self, widest: float) -> Iterator[ValueKey]:
+        rows = self.rows.nonzero()[0]
+        return (self.names.keys[row] for row in rows[self.names.widths[rows] <= widest].tolist())
 
 
 class Changes:
@@ -137,9 +139,9 @@ class Changes:
         self._pending: dict[RunKey, dict[int, _Marks]] = {}
         self._news = asyncio.Event()
 
-    def note(self, run: RunKey, keys: Sequence[ValueKey], rows: Numbers) -> None:
-        """Called by the live view: these rows of ``keys``, which grows at its end only."""
-        marks = self._pending.setdefault(run, {}).setdefault(id(keys), _Marks(keys))
+    def note(self, run: RunKey, names: Names, rows: Numbers) -> None:
+        """Called by the live view: these rows have changed."""
+        marks = self._pending.setdefault(run, {}).setdefault(id(names), _Marks(names))
         marks.mark(rows)
         self._news.set()
 
@@ -147,16 +149,19 @@ class Changes:
         """Until there is something to take."""
         await self._news.wait()
 
-    def take(self, only: Container[RunKey] | None = None) -> dict[RunKey, set[ValueKey]]:
-        """Per run (or run of ``only``; what else there is goes unread) the keys whose value changed or went; a run
-        with none has only moved on in time.
+    def take(self, widest: Mapping[RunKey, float] | None = None) -> dict[RunKey, set[ValueKey]]:
+        """Per run the keys whose value changed or went; a run with none has only moved on in time.
+
+        ``widest`` says of which runs to tell, each up to how many dimensions; None: all of all. What is not told is
+        taken all the same.
         """
         taken, self._pending = self._pending, {}
         self._news.clear()
+        wanted = dict.fromkeys(taken, math.inf) if widest is None else widest
         return {
-            run: {key for marks in each.values() for key in marks.marked()}
-            for run, each in taken.items()
-            if only is None or run in only
+            run: {key for each in marks.values() for key in each.keys(wanted[run])}
+            for run, marks in taken.items()
+            if run in wanted
         }
 
 
@@ -232,17 +237,17 @@ class LiveView:
             void = [] if run is None else [part.values for part in run.partitions.values()]
             run = self._runs[key] = RunView(*key, told.attempt, told.digest)
             for values in void:
-                self._note(key, values.keys, values.all())
+                self._note(key, values.names, values.all())
         part = run.partitions.setdefault(told.partition, PartitionView())
         if told.attempt < run.attempt or told.position < part.position:
             return
         run.digest = told.digest
-        keys = part.values.keys
-        self._note(key, keys, _merge(part, told))
+        names = part.values.names
+        self._note(key, names, _merge(part, told))
 
-    def _note(self, run: RunKey, keys: Sequence[ValueKey], rows: Numbers) -> None:
+    def _note(self, run: RunKey, names: Names, rows: Numbers) -> None:
         for subscriber in self._subscribers:
-            subscriber.note(run, keys, rows)
+            subscriber.note(run, names, rows)
 
     async def _offsets(self) -> dict[int, int]:
         ends = await self._log.ends(self._topic)

@@ -27,11 +27,25 @@ def value_key(kpi: str, scope: Scope) -> ValueKey:
     return kpi, tuple(sorted(scope.items()))
 
 
+class Names:
+    """What rows are filed under; grows at its end only. ``widths``: how many dimensions each scope names."""
+
+    def __init__(self, keys: Iterable[ValueKey] = ()) -> None:
+        self.keys = list(keys)
+        self.widths = np.array([len(scope) for _, scope in self.keys], np.int64)
+
+    def add(self, key: ValueKey) -> None:
+        """The next row's."""
+        self.keys.append(key)
+        self.widths = grown(self.widths, len(self.keys))
+        self.widths[len(self.keys) - 1] = len(key[1])
+
+
 class LiveValues:
     """A row per (KPI, scope); one that is gone keeps its row, for it may come back."""
 
     def __init__(self) -> None:
-        self.keys: list[ValueKey] = []
+        self.names = Names()
         self._scopes: list[Scope] = []
         self._row: dict[ValueKey, int] = {}
         self._present = np.zeros(1, np.bool_)
@@ -39,7 +53,7 @@ class LiveValues:
         # How a record names a row: by table and codes, hashed.
         self._strings = Strings()
         self._tables: dict[tuple[str, tuple[str, ...]], int] = {}
-        self._names = Index()
+        self._told = Index()
         self._row_of = np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -52,7 +66,7 @@ class LiveValues:
         for name in FIGURES:
             fresh = getattr(told, name)
             held = self._columns.setdefault(name, np.zeros(1, fresh.dtype))
-            held = self._columns[name] = grown(held, len(self.keys))
+            held = self._columns[name] = grown(held, len(self.names.keys))
             if name in _COMPARED:
                 before = held[rows]
                 other = before != fresh
@@ -74,8 +88,8 @@ class LiveValues:
         self._present[rows] = False
 
     def tidy(self) -> None:
-        """Forget what is gone where it is much. Rows that were given out before are then of a ``keys`` of before."""
-        gone = len(self.keys) - len(self)
+        """Forget what is gone where it is much. Rows that were given out before are then of the ``names`` of before."""
+        gone = len(self.names.keys) - len(self)
         if gone > max(_ROOM_FOR_GONE, len(self)):
             self._close_ranks()
 
@@ -90,7 +104,7 @@ class LiveValues:
         """The values of these rows."""
         columns = [self._columns[name][rows].tolist() for name in FIGURES] if rows.size else []
         for row, figures in zip(rows.tolist(), zip(*columns, strict=True), strict=True):
-            key = self.keys[row]
+            key = self.names.keys[row]
             yield key, kpi_value(key[0], self._scopes[row], figures)
 
     def get(self, key: ValueKey) -> KpiValue | None:
@@ -102,9 +116,8 @@ class LiveValues:
         return np.flatnonzero(self._present)
 
     def _rows(self, told: ValueColumns) -> Numbers:
-        names = self._hashed(told)
-        found, before = self._names.upsert(names)
-        if len(self._names) > before:
+        found, before = self._told.upsert(self._hashed(told))
+        if len(self._told) > before:
             self._admit(told, found, before)
         return self._row_of[found]
 
@@ -127,7 +140,7 @@ class LiveValues:
 
     def _admit(self, told: ValueColumns, found: NDArray[np.int32], before: int) -> None:
         """Rows for names that are new. Two names mean one row where they name the dimensions in another order."""
-        self._row_of = grown(self._row_of, len(self._names))
+        self._row_of = grown(self._row_of, len(self._told))
         starts = np.cumsum([0, *(one.size for one in told.tables)])
         code_starts = np.cumsum([0, *(one.size * len(one.dimensions) for one in told.tables)])
         for place in np.flatnonzero(found >= before).tolist():
@@ -140,19 +153,19 @@ class LiveValues:
             self._row_of[found[place]] = self._row_for(value_key(table.kpi, scope), scope)
 
     def _row_for(self, key: ValueKey, scope: Scope) -> int:
-        row = self._row.setdefault(key, len(self.keys))
-        if row == len(self.keys):
-            self.keys.append(key)
+        row = self._row.setdefault(key, len(self.names.keys))
+        if row == len(self.names.keys):
+            self.names.add(key)
             self._scopes.append(scope)
-            self._present = grown(self._present, len(self.keys))
+            self._present = grown(self._present, len(self.names.keys))
         return row
 
     def _close_ranks(self) -> None:
         rows = self.all()
         kept = rows.tolist()
-        self.keys = [self.keys[row] for row in kept]
+        self.names = Names(self.names.keys[row] for row in kept)
         self._scopes = [self._scopes[row] for row in kept]
-        self._row = {key: row for row, key in enumerate(self.keys)}
+        self._row = {key: row for row, key in enumerate(self.names.keys)}
         self._columns = {name: column[rows] for name, column in self._columns.items()}
         self._present = np.ones(len(kept), np.bool_)
-        self._names, self._row_of, self._strings, self._tables = Index(), np.empty(0, np.int64), Strings(), {}
+        self._told, self._row_of, self._strings, self._tables = Index(), np.empty(0, np.int64), Strings(), {}

@@ -94,6 +94,24 @@ async def test_who_comes_back_gets_what_was_missed(world: World) -> None:
     await end(task)
 
 
+async def test_a_channel_that_nobody_comes_back_to_is_forgotten(world: World) -> None:
+    """It costs nothing any more; who comes back after all gets a snapshot, however the numbers go on."""
+    broadcaster: Broadcaster = world.app.state.broadcaster
+    task = await world.stream()
+    messages = await listen(world)
+    last = (await following(messages)).id
+    await messages.aclose()  # type: ignore[attr-defined]  # an async generator
+    for position in range(1, broadcast.KEPT + 2):
+        world.live.apply(told(position, value(position)))
+        broadcaster.publish()
+    other = await listen(world)
+    assert (await following(other)).name == "snapshot"
+    world.live.apply(told(broadcast.KEPT + 3, value(5)))
+    assert (await following(other)).name == "changes"
+    assert (await following(await listen(world, last))).name == "snapshot"
+    await end(task)
+
+
 async def test_who_cannot_keep_up_gets_a_fresh_snapshot(world: World) -> None:
     """Its queue is bounded; others are not held up, and the messages' bytes are shared."""
     task = await world.stream()

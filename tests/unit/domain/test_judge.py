@@ -331,6 +331,43 @@ def test_what_exceeds_a_bound_is_said_by_the_next_calls() -> None:
     assert len({tuple(value.scope.values()) for value in heard}) == 9_001
 
 
+def test_wide_groupings_are_told_less_often_under_load_and_catch_up() -> None:
+    """Each call with news tells the total and what is narrow; the many values come with every fourth, or when it is
+    quiet, or when there is nothing else to say.
+    """
+    program = compiled(catalogue(kpi("sales", measure=SOLD)))
+    teller, reader = Teller(program), Reader(judge_of(program))
+    sites = [f"W{number}" for number in range(300)]
+    heard = []
+    for call in range(6):
+        for site in sites:
+            teller.row("sold", NOON, site=site)
+        reader.say(teller.tell(NOON + call * MINUTE // 6))
+        heard.append((reader.value("sales"), reader.value("sales", "W7")))
+    assert heard == [(300, 1), (600, 1), (900, 1), (1200, 1), (1500, 5), (1800, 5)]
+    reader.say()
+    assert reader.value("sales", "W7") == 6
+    teller.row("sold", NOON, weight=-1, site="W7")
+    teller.row("sold", NOON, site="W8")
+    reader.say(teller.tell(NOON + MINUTE))
+    assert (reader.value("sales"), reader.value("sales", "W7"), reader.value("sales", "W8")) == (1800, 5, 7)
+
+
+def test_what_goes_in_the_call_that_would_have_told_it_is_only_told_as_gone() -> None:
+    """Whoever heard of its value in the same breath would keep it."""
+    program = compiled(catalogue(kpi("sales", measure=SOLD, reopen_ms=HOUR), kpi("all", measure=SOLD)))
+    teller, reader = Teller(program), Reader(judge_of(program))
+    teller.row("sold", NOON, site="A")
+    reader.say(teller.tell(NOON + 2 * HOUR))
+    later = Teller(program, 0, offset=1)
+    later.row("sold", NOON + 40 * DAY, site="B")
+    reader.say(later.tell(NOON + 40 * DAY))
+    gone = {(name, *scope.values()) for name, scope in reader.records[-1].removed}
+    told = {(value.kpi, *value.scope.values()) for value in reader.records[-1].values}
+    assert ("sales", "A") in gone
+    assert not gone & told
+
+
 def test_scopes_beyond_the_horizon_are_removed() -> None:
     """When nothing is left of a scope within the horizon, it is told as gone."""
     program = compiled(catalogue(kpi("sales", measure=SOLD, reopen_ms=HOUR)))

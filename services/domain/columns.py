@@ -1,8 +1,8 @@
 """The one container that everything bulky travels in: a JSON head and named numpy arrays, back to back.
 
-Frames, partials, KPI values and snapshots use it. Reading costs one ``json.loads`` and one view per array that is
-asked for; nothing is copied, so unpacked arrays are read-only. What the arrays are called repeats from container to
-container and is read once.
+Frames, partials and snapshots use it. Reading costs one ``json.loads`` and one view per array that is asked for;
+nothing is copied, so unpacked arrays are read-only. What the arrays are called repeats from container to container and
+is read once.
 
 Layout (little endian): ``b"SL"``, u16 format, u32 head length, u32 shape length, u32 number of arrays; head (UTF-8
 JSON); shape (JSON: ``[[name, dtype], …]``); then, each padded to 8, the arrays' lengths (i64) and each array.

@@ -384,8 +384,11 @@ def test_scopes_beyond_the_horizon_are_removed() -> None:
 
 def test_a_scope_is_told_of_every_kpi_of_its_cube_before_and_after_a_restart() -> None:
     """Where nothing came back, returns are zero, not missing; a scope that is gone stays away."""
-    given = {"reopen_ms": HOUR, "measure": SOLD}
-    program = compiled(catalogue(kpi("sales", **given), kpi("returns", **given | {"measure": _returned()})))
+    program = compiled(
+        catalogue(
+            kpi("sales", measure=SOLD, reopen_ms=HOUR), kpi("returns", measure=_returned(), reopen_ms=HOUR)
+        )
+    )
     teller, reader = Teller(program), Reader(judge_of(program))
     teller.row("sold", NOON, site="gone")
     reader.say(teller.tell(NOON))

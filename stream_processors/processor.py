@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import cast
@@ -19,6 +18,7 @@ from services.topics import Topics
 from stream_processors import judge, observe
 from stream_processors.app import ProcessorApp, buffers, create_app, create_table
 from stream_processors.drive import Driver
+from stream_processors.ending import cancelled_from_within, ended
 from stream_processors.instance import Instance
 from stream_processors.sending import Sender
 from stream_processors.transports.seeking import SeekingConsumer
@@ -95,19 +95,19 @@ class Processor:
         app, self._app = self._app, None
         if app is None:
             return
-        try:
-            async with asyncio.timeout(_LAST_WORDS):
-                for driver in self._drivers:
-                    await driver.stop()
-        except Exception as error:  # noqa: BLE001  # a restart says it again
+        if (error := await ended(self._last_words(), _LAST_WORDS)) is not None:  # a restart says it again
             _log.debug("stopping without last words: %r", error)
         await _cancel(self._tasks)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.stop(), _STOP)
+        if (error := await ended(app.stop(), _STOP)) is not None:
+            _log.debug("stopping without an orderly end: %r", error)
         if self._instance is not None:
             self._instance.release()
         if self._failed is not None and self._failed.done():
             self._failed.exception()
+
+    async def _last_words(self) -> None:
+        for driver in self._drivers:
+            await driver.stop()
 
     def health(self) -> ProcessorHealth:
         """How it is doing, now."""
@@ -153,6 +153,10 @@ class Processor:
     async def _guard(self, work: Awaitable[None]) -> None:
         try:
             await work
+        except asyncio.CancelledError:
+            if not cancelled_from_within():
+                raise
+            self._fail(Unavailable("the consumer ended while the processor still needed it"))
         except Exception as error:  # noqa: BLE001  # the edge: whatever it is, it ends the process
             self._fail(error)
 

@@ -66,8 +66,12 @@ TOPICS = Topics("olist", 16)
 
 
 def imported(data: Path, *, as_of: int | None = None, attempt: int = 1) -> Imported:
+    return asyncio.run(importing(data, as_of=as_of, attempt=attempt))
+
+
+async def importing(data: Path, *, as_of: int | None = None, attempt: int = 1) -> Imported:
     log = ListLog()
-    report = asyncio.run(run_import(data, log, TOPICS, as_of=as_of, attempt=attempt))
+    report = await run_import(data, log, TOPICS, as_of=as_of, attempt=attempt)
     return Imported(log.records, report)
 
 
@@ -150,7 +154,7 @@ def fold(records: Iterable[Append], *, at_once: int = 50) -> Said:
     return said
 
 
-def shuffled(records: Sequence[Append], seed: int, within: int) -> list[Append]:
+def shuffled(records: Sequence[Append], seed: int, within: int, topics: Topics = TOPICS) -> list[Append]:
     """The same events, each up to ``within`` ms out of order, in frames of their own; marks stay where they are."""
     chance = random.Random(seed)
     known = catalogue()
@@ -165,7 +169,7 @@ def shuffled(records: Sequence[Append], seed: int, within: int) -> list[Append]:
     assert len(events) == len(texts)
     events.sort(key=lambda event: event.time + chance.randrange(within))
     framer = Framer(
-        known, heads("default", RUN, 1, known.digest), TOPICS.events.name, TOPICS.partitions,
+        known, heads("default", RUN, 1, known.digest), topics.events.name, topics.partitions,
         frame_events=4000, frame_bytes=400 << 10,
     )  # fmt: skip
     made = framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=to_text(known))

@@ -26,8 +26,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 class Worker:
     """Workers on one log, one after another."""
 
-    def __init__(self, url: str, prefix: str, data: Path, result: Path) -> None:
-        self._arguments = [url, prefix, str(data), str(result)]
+    def __init__(self, url: str, prefix: str, data: Path, result: Path, *more: str) -> None:
+        self._arguments = [url, prefix, str(data), str(result), *more]
         self._result = result
 
     def killed_after(self, applied: int) -> None:
@@ -72,4 +72,13 @@ def test_killed_in_the_middle(worker: Worker, whole: Imported) -> None:
     """Killed twice while it folds, it comes to exactly the same."""
     worker.killed_after(30)
     worker.killed_after(120)
+    assert worker.finished().everything() == fold(whole.records).everything()
+
+
+def test_shuffled_within_the_allowed_lateness_and_killed(
+    url: str, topic_prefix: str, data: Path, tmp_path: Path, whole: Imported
+) -> None:
+    """In another order and with a restart, values and windows are those of the events in order."""
+    worker = Worker(url, topic_prefix, data, tmp_path / "said", "late")
+    worker.killed_after(60)
     assert worker.finished().everything() == fold(whole.records).everything()

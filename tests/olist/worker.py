@@ -1,7 +1,7 @@
 """A process to be killed: imports Olist (unless it has been), folds it, says how far it is and what came of it.
 
 Prints a line at a time: ``applied N`` (records of the events topic) and, once the run is complete, ``done``; what was
-said then lies in the file given.
+said then lies in the file given. With ``late`` each event comes up to a day, the allowed lateness, out of order.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from services.ports import Log, TopicSpec
 from services.settings import Broker, Processing, Settings
 from services.topics import JUDGE_PARTITIONS, Topics
 from stream_processors.processor import Processor
-from tests.olist.engine import Said, load, run_import
+from tests.olist.engine import Said, importing, load, run_import, shuffled
 
 PARTITIONS = 6
+SEED, DAY = 7, 86_400_000
 
 
-async def work(url: str, prefix: str, data: Path, result: Path) -> None:
+async def work(url: str, prefix: str, data: Path, result: Path, *, late: bool) -> None:
     topics = Topics(prefix, PARTITIONS)
     settings = Settings(
         broker=Broker(url=url, prefix=prefix, partitions=PARTITIONS), processing=Processing(snapshot_ms=300)
@@ -36,7 +37,10 @@ async def work(url: str, prefix: str, data: Path, result: Path) -> None:
     await log.ensure(topics.all())
     ends = await log.ends(topics.events.name)
     if not any(end for _, end in ends.values()):
-        await run_import(data, log, topics)
+        if late:
+            await log.append(shuffled((await importing(data)).records, SEED, DAY, topics))
+        else:
+            await run_import(data, log, topics)
     processor = Processor(
         settings,
         topics,
@@ -86,4 +90,6 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])))
+    asyncio.run(
+        work(sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), late=sys.argv[5:] == ["late"])
+    )

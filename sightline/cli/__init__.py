@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import gc
 import sys
+from typing import Annotated
 
 import typer
 
 from services.errors import SightlineError, Unavailable
 from sightline.cli import catalogue, demo, imports, keys, query, serve, support
 from sightline.cli.output import fail
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # as typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"sightline {version('sightline')}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="sightline",
@@ -25,6 +35,17 @@ app = typer.Typer(
     epilog="Start with [bold]sightline demo[/bold], or [bold]sightline init my-company/[/bold].",
     rich_markup_mode="rich",
 )
+
+
+@app.callback()
+def _common(
+    version: Annotated[  # the callback answers
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Typer wants options of the command itself on a function."""
+
+
 app.command("demo")(demo.demo)
 app.command("up")(serve.up)
 app.command("run")(serve.run)

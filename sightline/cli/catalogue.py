@@ -21,9 +21,8 @@ def init(
 
     for path in write_template(folder):
         console.print(f"[green]wrote[/] {escape(str(path))}")
-    console.print(
-        f"\nNext: [bold]sightline lint {folder}[/], [bold]sightline test {folder}[/], [bold]sightline up {folder}[/]"
-    )
+    next_ = ", ".join(f"[bold]sightline {word} {escape(str(folder))}[/]" for word in ("lint", "test", "up"))
+    console.print(f"\nNext: {next_}")
 
 
 def lint(folder: Folder = Path(), as_json: Json = False) -> None:

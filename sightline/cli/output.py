@@ -11,8 +11,9 @@ from rich.markup import escape
 
 from services.errors import SightlineError
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# A terminal wraps by itself; what goes into a pipe must keep its lines.
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

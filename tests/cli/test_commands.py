@@ -67,6 +67,23 @@ def test_lint_names_file_line_field_and_remedy(tmp_path: Path) -> None:
     assert [(problem["file"], problem["line"]) for problem in problems] == [("kpis.yaml", line)]
 
 
+def test_a_problem_is_one_line_however_narrow_the_terminal(tmp_path: Path) -> None:
+    """Other programs find file and line in it."""
+    sightline("init", "mine", cwd=tmp_path)
+    path = tmp_path / "mine" / "kpis.yaml"
+    path.write_text(path.read_text().replace("  owner: sales@example.com\n", ""))
+    told = sightline("lint", "mine", cwd=tmp_path, COLUMNS="40")
+    lines = told.out.splitlines()
+    assert lines
+    assert all(line.startswith("kpis.yaml:") for line in lines), lines
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    """As every command does."""
+    told = sightline("--version", cwd=tmp_path)
+    assert (told.code, told.out.split()[0]) == (0, "sightline")
+
+
 def test_a_failing_fixture_says_what_was_expected_and_what_came(tmp_path: Path) -> None:
     """``test`` ends with 1 and names KPI, expected and found."""
     sightline("init", "mine", cwd=tmp_path)

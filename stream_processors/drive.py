@@ -43,8 +43,8 @@ _FOLD_SHARE, _LONGEST_FOLD_WAIT = 2, 0.25
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
 _TURNS = 10
-"""How often the event loop goes round after a call: what the log has delivered needs several rounds to get here, and
-the thread that fetches needs the interpreter. With one, the next fetch waited until everything here was folded.
+"""How often the event loop goes round after a call while more waits: what the log has delivered needs several rounds to
+get here, and the thread that fetches needs the interpreter. With one, fetches came only once everything was folded.
 """
 _FLUSH_SHARE = 3
 _CATCHING_UP = 0.5
@@ -186,7 +186,7 @@ class Driver:
             if self._ready(partition, monotonic()) and (batch := partition.slice(self._budget)):
                 await self._fold(partition, batch)
                 progressed = True
-                for _ in range(_TURNS):
+                for _ in range(_TURNS if self._queued else 1):
                     await asyncio.sleep(0)
         return progressed
 

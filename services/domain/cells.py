@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.aggregates import COLUMNS, SKETCHED, Aggregates, buckets, combine, empty, lift
+from services.domain.aggregates import SKETCHED, Aggregates, buckets, combine, empty, lift
 from services.domain.catalogue import Agg
 from services.domain.cell_keys import BASE_KEY, cell_keys, places
 from services.domain.entries import Entries
@@ -83,6 +83,7 @@ class CellTable:
             if measure.agg in SKETCHED:
                 once = measure.agg is Agg.DISTINCT and isinstance(measure.feed, EventFeed)
                 self._entries[name] = entries[name] if name in entries else Entries(once=once)
+        self._names = [(name, column) for name, columns in self._columns.items() for column in columns]
         left = self._left.size
         self._last = {
             measure.id: self._last.get(measure.id, Aggregates(measure.agg, empty(measure.agg, left)))
@@ -171,14 +172,11 @@ class CellTable:
         self._dirty[rows] = False
         self._touched = False
         sketches = self._changed_entries(rows, everything=everything) if self._entries else {}
-        names = [
-            (measure.id, column.name) for measure in self.cube.measures for column in COLUMNS[measure.agg]
-        ]
-        width = 16 + 8 * len(names)
+        width = 16 + 8 * len(self._names)
         yield from self._departed(limit, width)
         for start in range(0, rows.size, max(1, limit // width)):
             piece = rows[start : start + max(1, limit // width)]
-            columns = {name: self._columns[name[0]][name[1]][piece] for name in names}
+            columns = {name: self._columns[name[0]][name[1]][piece] for name in self._names}
             yield from _split(
                 self._piece(self._index.keys()[piece], columns), start, sketches, max(1, limit // 16)
             )

@@ -42,7 +42,7 @@ class Dedupe:
         fresh = np.ones(identities.size, np.bool_)
         for bucket in self._buckets[:-1]:
             fresh &= bucket.find(identities) < 0
-        at = np.flatnonzero(fresh)
+        at = fresh.nonzero()[0]
         newest = self._buckets[-1]
         rows, before = newest.upsert(identities[at])
         if len(newest) - before == at.size:

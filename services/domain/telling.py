@@ -117,7 +117,7 @@ class Teller:
         pieces = [piece for table in tables for piece in table.changed(PIECE_BYTES, everything=everything)]
         parts = list(_parts(pieces))
         for number, part in enumerate(parts):
-            yield _readable(replace(head, more=number + 1 < len(parts)), part, run)
+            yield _readable(head, part, run, more=number + 1 < len(parts))
 
 
 def _parts(pieces: list[CubeCells]) -> Iterator[list[CubeCells]]:
@@ -139,8 +139,8 @@ def _size(piece: CubeCells) -> int:
     return piece.pane.size * (12 + 8 * len(piece.columns)) + 16 * entries
 
 
-def _readable(head: Partial, cubes: list[CubeCells], run: RunState) -> Partial:
-    """With the strings that the scopes of ``cubes`` name, and codes into those."""
+def _readable(head: Partial, cubes: list[CubeCells], run: RunState, *, more: bool) -> Partial:
+    """One part, with the strings that the scopes of ``cubes`` name, and codes into those."""
     named = np.zeros(len(run.strings.texts), np.bool_)
     for cube in cubes:
         named[cube.scopes] = True
@@ -149,6 +149,7 @@ def _readable(head: Partial, cubes: list[CubeCells], run: RunState) -> Partial:
     number[used] = np.arange(used.size)
     return replace(
         head,
+        more=more,
         strings=tuple(map(run.strings.texts.__getitem__, used.tolist())),
         cubes=tuple(cube.naming(number[cube.scopes]) for cube in cubes),
     )

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 from sqlalchemy.engine import Connection as SyncConnection
 
-from services.adapters.database import Database, cursors, migrations
+from services.adapters.database import Database, cursors, migrations, tables
 from services.adapters.database.tables import metadata
 from services.domain.facts import (
     CaseFact,
@@ -275,6 +275,18 @@ async def test_the_last_values_of_a_run_are_kept_per_partition(database: Databas
         told,
         replace(told, partition=1),
     ]
+
+
+async def test_last_values_of_another_version_are_passed_over(database: Database) -> None:
+    """With a warning: their run can be imported again."""
+    told = KpiValues("default", "olist", 1, "d", 0, 5, True, 10, 9, ValueColumns.of([]), complete=True)
+    await database.runs.keep_final([told, replace(told, partition=1)])
+    statement = (
+        tables.finals.update().where(tables.finals.c.partition == 0).values(record=b"\x81\xa6tenant\xa1x")
+    )
+    async with database.runs._connection.writing() as connection:  # what an older version left
+        await connection.execute(statement)
+    assert await database.runs.finals() == [replace(told, partition=1)]
 
 
 async def test_the_last_values_may_come_in_parts(database: Database) -> None:

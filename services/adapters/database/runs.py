@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.engine import Row
 
@@ -16,6 +18,7 @@ from services.domain.stored import RunRecord
 from services.records import decode, encode
 
 _PART_SHIFT = 16
+_log = logging.getLogger(__name__)
 
 
 class SqlRuns:
@@ -78,7 +81,16 @@ class SqlRuns:
         """See the port."""
         async with self._connection.reading() as connection:
             rows = (await connection.execute(select(finals.c.record).order_by(finals.c.partition))).all()
-        return [decode(KpiValues, row.record) for row in rows]
+        return [told for row in rows if (told := _readable(row.record)) is not None]
+
+
+def _readable(record: bytes) -> KpiValues | None:
+    """None for what another version wrote: the run can be imported again, and nothing else shall fail for it."""
+    try:
+        return decode(KpiValues, record)
+    except msgspec.DecodeError as error:
+        _log.warning("the last values of an import cannot be read, import it again to see them: %s", error)
+        return None
 
 
 def _run(row: Row[Any]) -> RunRecord:

@@ -34,11 +34,12 @@ class Names:
         self.keys = list(keys)
         self.widths = np.array([len(scope) for _, scope in self.keys], np.int64)
 
-    def add(self, key: ValueKey) -> None:
-        """The next row's."""
-        self.keys.append(key)
+    def add(self, keys: list[ValueKey]) -> None:
+        """Those of the next rows."""
+        first = len(self.keys)
+        self.keys += keys
         self.widths = grown(self.widths, len(self.keys))
-        self.widths[len(self.keys) - 1] = len(key[1])
+        self.widths[first : len(self.keys)] = [len(scope) for _, scope in keys]
 
 
 class LiveValues:
@@ -140,25 +141,27 @@ class LiveValues:
 
     def _admit(self, told: ValueColumns, found: NDArray[np.int32], before: int) -> None:
         """Rows for names that are new. Two names mean one row where they name the dimensions in another order."""
+        places = (found >= before).nonzero()[0]
+        sizes = np.array([table.size for table in told.tables], np.int64)
+        widths = np.array([len(table.dimensions) for table in told.tables], np.int64)
+        table = np.repeat(np.arange(sizes.size), sizes)[places]
+        width = np.repeat(widths, sizes)
+        first = (np.cumsum(width) - width)[places]
+        rows, fresh = [], list[ValueKey]()
+        for number, at in zip(table.tolist(), first.tolist(), strict=True):
+            kpi, dimensions = told.tables[number].kpi, told.tables[number].dimensions
+            texts = [told.strings[code] for code in told.codes[at : at + len(dimensions)].tolist()]
+            scope = dict(zip(dimensions, texts, strict=True))
+            key = value_key(kpi, scope)
+            row = self._row.setdefault(key, len(self._scopes))
+            if row == len(self._scopes):
+                self._scopes.append(scope)
+                fresh.append(key)
+            rows.append(row)
+        self.names.add(fresh)
+        self._present = grown(self._present, len(self._scopes))
         self._row_of = grown(self._row_of, len(self._told))
-        starts = np.cumsum([0, *(one.size for one in told.tables)])
-        code_starts = np.cumsum([0, *(one.size * len(one.dimensions) for one in told.tables)])
-        for place in np.flatnonzero(found >= before).tolist():
-            number = int(np.searchsorted(starts, place, side="right")) - 1
-            table = told.tables[number]
-            width = len(table.dimensions)
-            at = int(code_starts[number]) + (place - int(starts[number])) * width
-            texts = [told.strings[code] for code in told.codes[at : at + width].tolist()]
-            scope = dict(zip(table.dimensions, texts, strict=True))
-            self._row_of[found[place]] = self._row_for(value_key(table.kpi, scope), scope)
-
-    def _row_for(self, key: ValueKey, scope: Scope) -> int:
-        row = self._row.setdefault(key, len(self.names.keys))
-        if row == len(self.names.keys):
-            self.names.add(key)
-            self._scopes.append(scope)
-            self._present = grown(self._present, len(self.names.keys))
-        return row
+        self._row_of[found[places]] = rows
 
     def _close_ranks(self) -> None:
         rows = self.all()

@@ -105,12 +105,15 @@ class ValueColumns:
     as_of: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Raises ``ValueError`` where sizes do not fit."""
+        """Raises ``ValueError`` where sizes or codes do not fit."""
         size = sum(table.size for table in self.tables)
         named = sum(table.size * len(table.dimensions) for table in self.tables)
         sizes = {name: getattr(self, name).size for name in FIGURES}
         if set(sizes.values()) != {size} or self.codes.size != named:
             raise ValueError(f"{size} values with {named} scope codes: {self.codes.size} codes, {sizes}")
+        for column, end in ((self.codes, len(self.strings)), (self.reason, len(REASONS))):
+            if column.size and not 0 <= int(column.min()) <= int(column.max()) < end:
+                raise ValueError(f"codes from {column.min()} to {column.max()}, but only {end} are known")
 
     @classmethod
     def of(cls, values: Iterable[KpiValue]) -> ValueColumns:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +20,7 @@ from services.domain.facts import KpiValue, KpiValues, Reason, SourceFreshness, 
 from services.domain.live_values import value_key
 from services.live import LiveView
 from services.ports import Append, TopicSpec
-from services.records import encode
+from services.records import decode, encode
 
 TOPIC = "t.kpis"
 
@@ -200,6 +204,25 @@ async def test_an_empty_topic_is_ready_at_once_and_rubbish_is_counted(log: Embed
     task = await until_ready(again)
     assert again.unreadable == 1
     await end(task)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"codes": np.array([7], np.int32)},
+        {"codes": np.empty(0, np.int32)},
+        {"reason": np.array([99], np.uint8)},
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(more: dict[str, Any]) -> None:
+    """When they are read, so that nobody trips over them later."""
+    columns = ValueColumns.of([value(1, site="A")])
+    record = encode(replace(told(1), values=columns))
+    assert decode(KpiValues, record).values == columns
+    for name, wrong in more.items():
+        object.__setattr__(columns, name, wrong)
+    with pytest.raises(msgspec.ValidationError):
+        decode(KpiValues, encode(replace(told(1), values=columns)))
 
 
 def test_completed_runs_come_from_what_was_kept() -> None:

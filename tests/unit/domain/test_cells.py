@@ -123,6 +123,25 @@ def test_scopes_beyond_the_cap_are_one_and_are_counted() -> None:
     assert copy.find(np.arange(250, dtype=np.int32)[:, None]).tolist() == found.tolist()
 
 
+def test_rows_have_the_scope_of_their_values_however_many_there_come_to_be() -> None:
+    """Few values or so many that all their combinations find no room in a table, absent ones among them; beyond the
+    cap all are other, each time they come.
+    """
+    for width, many in ((1, 5_000), (2, 40), (2, 3_000), (3, 200)):
+        strings, rng = Strings(), np.random.default_rng(width * many)
+        names = tuple(f"d{number}" for number in range(width))
+        scopes = Scopes(names, strings, cap=4_000)
+        for known in (2, 3, many // 4, many, many):
+            texts = [strings.code(f"v{number}") for number in range(known)]
+            wanted = rng.integers(-1, len(texts), (600, width)).astype(np.int32)
+            found = scopes.of(Columns(600, strings, codes=dict(zip(names, wanted.T, strict=True))))
+            told = np.where(wanted < 0, strings.code("") if wanted.min() < 0 else 0, wanted)
+            other = found >= 4_000
+            assert (scopes.codes[found][~other] == told[~other]).all()
+            assert not other.any() or (scopes.codes[found[other]] == strings.code(OTHER)).all()
+        assert len(scopes) <= 4_001
+
+
 def test_what_changed_is_told_once() -> None:
     """A cell is told with all its columns when one row of it came, and of its sketches what changed."""
     cells = table(("x",))

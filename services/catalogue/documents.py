@@ -96,6 +96,38 @@ class FieldSpec(Model):
         return self
 
 
+class CorrectableSpec(Model):
+    """How an event corrects or withdraws an earlier one of its type."""
+
+    key: str | None = Field(
+        None,
+        description="The field that holds the business key. Without one, extension attributes `corrects` and "
+        "`cancels` name the earlier event by its id.",
+    )
+    version: str | None = Field(
+        None,
+        description="The field (integer or timestamp) that orders what is said of a key: the highest stands.",
+    )
+    withdrawn: str | None = Field(
+        None, description="CEL over the event's fields: which events withdraw their key instead."
+    )
+    horizon: Duration = Field(
+        35 * 86_400_000,
+        description="For how long after the last word about a key what it contributed is remembered; 35d unless said.",
+    )
+
+
+class ReversesSpec(Model):
+    """Which earlier events this one withdraws."""
+
+    event: str = Field(description="The correctable event type that is reversed.")
+    key: str = Field(description="The field of this event that holds the key of what it reverses.")
+    version: str | None = Field(
+        None,
+        description="The field that holds the highest version that it reverses; all of them unless said.",
+    )
+
+
 class EventTypeSpec(Model):
     """A kind of business fact."""
 
@@ -109,6 +141,10 @@ class EventTypeSpec(Model):
     sources: list[str] = Field(
         default_factory=list, description="Systems expected to send it; they hold the watermark back."
     )
+    correctable: CorrectableSpec | None = Field(
+        None, description="How an event corrects or withdraws an earlier one."
+    )
+    reverses: ReversesSpec | None = Field(None, description="Which events of another type it withdraws.")
 
 
 class StepSpec(Model):

@@ -90,7 +90,7 @@ def _twice(shaped: Sequence[_Shaped]) -> Iterator[Problem]:
 def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
     match one.model:
         case EventTypeDocument():
-            yield from check_event(one.document, meaning.event_type(one.model))
+            yield from check_event(one.document, meaning.event_type(one.model), known)
         case ProcessDocument():
             yield from check_process(one.document, meaning.process(one.model), known)
         case KpiDocument():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.catalogue.known import Known, one_of, repeated
+from services.catalogue.lint_corrections import check_corrections, check_items
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import EVENT_NAME, FIELD_NAME, NAME
@@ -16,7 +17,7 @@ _RESERVED = {"source": "it is the envelope's own: filters and dimensions can nam
 _IDS = frozenset({FieldType.STRING, FieldType.INTEGER})
 
 
-def check_event(document: Document, event: EventType) -> Iterator[Problem]:
+def check_event(document: Document, event: EventType, known: Known) -> Iterator[Problem]:
     """What is wrong with one event type."""
     spec: Path_ = ("spec",)
     if not EVENT_NAME.match(event.name):
@@ -43,6 +44,7 @@ def check_event(document: Document, event: EventType) -> Iterator[Problem]:
     yield from repeated(document, (*spec, "sources"), list(event.sources), "source")
     for index, name in enumerate(event.dimensions):
         yield from check_dimension(document, (*spec, "dimensions", index), name, event.fields)
+    yield from check_corrections(document, event, known)
 
 
 def check_dimension(
@@ -137,6 +139,8 @@ def _check_due(
     fields = known.event_fields(steps[due.step].event) if due.step in steps else None
     if fields is None:
         return
+    if due.item is not None:
+        yield from check_items(document, (*path, "item"), known.event(steps[due.step].event))
     for key, name, type_, remedy in (
         ("field", due.field, FieldType.TIMESTAMP, "name a field of type timestamp"),
         ("item", due.item, FieldType.STRING, "name the field that holds the item's id"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.catalogue.known import NUMBERS, Known, one_of, repeated
+from services.catalogue.lint_corrections import check_subtractable
 from services.catalogue.lint_facts import check_dimension
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
@@ -127,6 +128,7 @@ def _check_measure(
     fields = _measured_fields(measure, known)
     if measure.event is not None:
         yield from known.missing(document, (*path, "event"), "EventType", measure.event)
+        yield from check_subtractable(document, (*path, "agg"), measure.agg, known.event(measure.event))
         for key in ("step", "due", "outcome"):
             if document.value((*path, key)) is not None:
                 yield document.problem(

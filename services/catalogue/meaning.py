@@ -7,6 +7,7 @@ from typing import Any
 from services.catalogue import documents
 from services.catalogue.documents import (
     ConversionSpec,
+    CorrectableSpec,
     CumulativeSpec,
     EventTypeDocument,
     FieldSpec,
@@ -15,12 +16,14 @@ from services.catalogue.documents import (
     LevelSpec,
     ProcessDocument,
     RatioSpec,
+    ReversesSpec,
     SimpleSpec,
     WindowSpec,
 )
 from services.catalogue.words import PERCENT, title_of
 from services.domain.catalogue import (
     Agg,
+    Correctable,
     Due,
     EventType,
     Field,
@@ -29,6 +32,7 @@ from services.domain.catalogue import (
     KpiType,
     MeasureSpec,
     Process,
+    Reverses,
     Step,
     Target,
     Window,
@@ -48,6 +52,8 @@ def event_type(document: EventTypeDocument) -> EventType:
         objects=spec.objects,
         dimensions=tuple(spec.dimensions),
         sources=tuple(spec.sources),
+        correctable=None if spec.correctable is None else _correctable(spec.correctable),
+        reverses=None if spec.reverses is None else _reverses(spec.reverses),
     )
 
 
@@ -121,6 +127,14 @@ def window(spec: WindowSpec) -> Window:
     if spec.to_date is not None:
         return Window(WindowKind.TO_DATE, period=spec.to_date, timezone=spec.timezone)
     return Window(WindowKind.ALL_TIME, timezone=spec.timezone)
+
+
+def _correctable(spec: CorrectableSpec) -> Correctable:
+    return Correctable(spec.key, spec.version, spec.withdrawn, spec.horizon)
+
+
+def _reverses(spec: ReversesSpec) -> Reverses:
+    return Reverses(spec.event, spec.key, spec.version)
 
 
 def _field(name: str, spec: FieldSpec) -> Field:

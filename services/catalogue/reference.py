@@ -11,6 +11,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "metadata": documents.KpiMetadata,
     "EventType": documents.EventTypeSpec,
     "EventType: a field": documents.FieldSpec,
+    "EventType: corrections": documents.CorrectableSpec,
+    "EventType: a reversal": documents.ReversesSpec,
     "Process": documents.ProcessSpec,
     "Process: a step": documents.StepSpec,
     "Process: a due time": documents.DueSpec,

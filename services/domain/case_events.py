@@ -26,13 +26,15 @@ _TIE_BITS = np.uint64(33)
 class CaseEvents:
     """Events of one type as one process sees them; ``keys`` are ``hash64`` of the cases' ids.
 
-    ``texts(field, at)`` gives values of a string field at row numbers ``at``; field "" is the case's id.
+    ``texts(field, at)`` gives values of a string field at row numbers ``at``; field "" is the case's id. ``only`` are
+    the rows that count (None: all).
     """
 
     type: str
     keys: Hashes
     rows: Rows
     texts: Callable[[str, Places], Packed]
+    only: Places | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,10 @@ def hits(
     for step in steps.get(events.type, ()):
         compiled = filters.get(step)
         if compiled is None:
-            yield Hits(step, events, None)
+            yield Hits(step, events, events.only)
             continue
-        at = compiled.mask(events.rows).nonzero()[0]
+        mask = compiled.mask(events.rows)
+        at = mask.nonzero()[0] if events.only is None else events.only[mask[events.only]]
         if at.size:
             yield Hits(step, events, at)
 

@@ -11,20 +11,30 @@ About 150 bytes per case of six steps, two attributes and two due times, and its
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases, Layout, distinct, earliest
+from services.domain.case_columns import (
+    LAST_TIE,
+    LONG_AGO,
+    NEVER,
+    Captured,
+    Cases,
+    Layout,
+    distinct,
+    earliest,
+)
 from services.domain.case_events import CaseEvents, Taken, hits, named
 from services.domain.case_rows import CaseRows, Facts
 from services.domain.catalogue import EventType, Process
 from services.domain.contributions import differences, promise_story, promises, story
 from services.domain.index import Index, first_of_each
 from services.domain.items import Items, ItemsTold
-from services.domain.program import DueFeed, EventFeed, Feed, Filter, OverdueFeed, Program
+from services.domain.program import DueFeed, Feed, Filter, OverdueFeed, Program, process_of
 from services.domain.rows import NULL, Mask, Numbers, Places, Strings
 from services.domain.texts import Texts
 
@@ -59,7 +69,7 @@ class CaseTable:
         self._steps: dict[str, list[str]] = {}
         for step in process.steps:
             self._steps.setdefault(step.event, []).append(step.name)
-        mine = [feed for feed in feeds if _process(feed) == process.name]
+        mine = [feed for feed in feeds if process_of(feed) == process.name]
         promised = [feed for feed in mine if isinstance(feed, DueFeed | OverdueFeed)]
         self._stories = [
             story(layout, feed)
@@ -91,7 +101,7 @@ class CaseTable:
         cubes = [
             (cube, feeds)
             for cube in program.cubes
-            if (feeds := [m.feed for m in cube.measures if _process(m.feed) == process])
+            if (feeds := [m.feed for m in cube.measures if process_of(m.feed) == process])
         ]
         return cls(
             catalogue.processes[process],
@@ -153,12 +163,31 @@ class CaseTable:
         found = upserted.astype(np.intp)
         if len(self) > before:
             self._admit(found, before, taken)
+        return self._change(taken, found, self._apply)
+
+    def take_back(self, gone: Sequence[CaseEvents]) -> list[Facts]:
+        """Events never happened after all: where one of them stands as a step, the step has not happened, and its
+        fields are not known. What else happened of it is then to be folded again by ``update``.
+        """
+        chosen = [hit for events in gone for hit in hits(self.known(events), self._steps, self._filters)]
+        if not sum(hit.size for hit in chosen):
+            return []
+        taken = Taken(chosen)
+        return self._change(taken, self._index.find(taken.keys).astype(np.intp), self._withdraw)
+
+    def known(self, events: CaseEvents) -> CaseEvents:
+        """Those of some events whose cases are here."""
+        return replace(events, only=(self._index.find(events.keys) >= 0).nonzero()[0])
+
+    def _change(
+        self, taken: Taken, found: Places, change: Callable[[Taken, Places, Cases], None]
+    ) -> list[Facts]:
+        """Let ``change`` work on the cases that are ``found``, and tell what differs."""
         rows, local = distinct(found, self._scratch)
         n = rows.size
         cases = self._side_by_side(rows)
         new = Cases(self.layout, cases.wide[:, n:], cases.narrow[:, n:])
-        np.maximum.at(new.last, local, taken.time)
-        self._apply(taken, local + n, cases)
+        change(taken, local + n, cases)
         self._wide[rows], self._narrow[rows] = new.wide.T, new.narrow.T
         self._schedule(rows, new)
         restate = self._restated(cases, n)
@@ -281,6 +310,7 @@ class CaseTable:
 
         ``new`` are the places of the cases at work; steps have the same place in both matrices.
         """
+        np.maximum.at(cases.last, new, taken.time)
         width = cases.wide.shape[1]
         starts = [self.layout.step[hit.step] * width for hit in taken.hits]
         place = new + np.repeat(starts, taken.sizes)
@@ -298,6 +328,16 @@ class CaseTable:
                     values = hit.number(capture.field)[own]
                     values = np.where(values == NULL, capture.absent, values)
                     cases.wide[capture.column][new[at[part]]] = values
+
+    def _withdraw(self, taken: Taken, new: Places, cases: Cases) -> None:
+        """Undo the steps that these events made."""
+        for hit, part in taken.parts():
+            times, ties = cases.time(hit.step), cases.narrow[self.layout.step[hit.step]]
+            at = new[part]
+            at = at[(times[at] == taken.time[part]) & (ties[at] == taken.tie[part])]
+            times[at], ties[at] = NEVER, LAST_TIE
+            for capture in self._captured.get(hit.step, ()):
+                (cases.narrow if capture.narrow else cases.wide)[capture.column][at] = capture.absent
 
     def _restated(self, cases: Cases, n: int) -> Mask | None:
         """The cases that have other attributes now."""
@@ -384,10 +424,6 @@ class CaseTable:
             )
             for item in told
         ]
-
-
-def _process(feed: Feed) -> str | None:
-    return None if isinstance(feed, EventFeed) else feed.process
 
 
 def _taller(matrix: NDArray[Any], rows: int, empty: NDArray[Any]) -> NDArray[Any]:

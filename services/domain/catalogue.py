@@ -33,6 +33,44 @@ class Field:
     description: str = ""
 
 
+NAMED = (
+    Field(
+        "~root",
+        FieldType.STRING,
+        description="source, NUL and id of the event that is corrected or cancelled",
+    ),
+    Field("~recorded", FieldType.TIMESTAMP, description="when the correction was recorded"),
+    Field("~cancels", FieldType.BOOLEAN, description="whether it is cancelled"),
+)
+"""Columns of event types that are corrected by id; no field can be called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correctable:
+    """How an event corrects or withdraws an earlier one: by ``key`` and ``version``, both fields; or, without a key,
+    by id: extension attributes ``corrects`` and ``cancels`` then name the event.
+
+    An event that the CEL ``withdrawn`` selects withdraws its key. What was contributed is remembered for
+    ``horizon_ms`` after the last word about it.
+    """
+
+    key: str | None = None
+    version: str | None = None
+    withdrawn: str | None = None
+    horizon_ms: int = 35 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reverses:
+    """Events of this type withdraw those of type ``event`` whose key the field ``key`` holds: all versions, or those
+    up to the one in field ``version``.
+    """
+
+    event: str
+    key: str
+    version: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """A kind of business fact.
@@ -47,6 +85,18 @@ class EventType:
     objects: Mapping[str, str]
     dimensions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    correctable: Correctable | None = None
+    reverses: Reverses | None = None
+
+    @property
+    def by_id(self) -> bool:
+        """Whether its events name what they correct or cancel by id."""
+        return self.correctable is not None and self.correctable.key is None
+
+    @property
+    def columns(self) -> tuple[Field, ...]:
+        """What frames carry of its events: the fields, and what of the envelope is read beside them."""
+        return (*self.fields.values(), *(NAMED if self.by_id else ()))
 
 
 @dataclass(frozen=True, slots=True)

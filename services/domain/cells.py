@@ -21,7 +21,7 @@ from services.domain.cell_keys import BASE_KEY, cell_keys, places
 from services.domain.entries import Entries
 from services.domain.index import Index
 from services.domain.partials import CubeCells, SketchCells
-from services.domain.program import BASE, Cube, EventFeed, Measure
+from services.domain.program import BASE, Cube, Measure
 from services.domain.rows import Codes, Hashes, Mask, Numbers, Places, Rows
 from services.domain.scopes import Scopes
 from services.domain.sketches import Sketch, consolidate
@@ -81,7 +81,7 @@ class CellTable:
             name = measure.id
             self._columns[name] = held[name] if name in held else empty(measure.agg, self._room)
             if measure.agg in SKETCHED:
-                once = measure.agg is Agg.DISTINCT and isinstance(measure.feed, EventFeed)
+                once = measure.agg is Agg.DISTINCT and not measure.revocable
                 self._entries[name] = entries[name] if name in entries else Entries(once=once)
         self._names = [(name, column) for name, columns in self._columns.items() for column in columns]
         left = self._left.size

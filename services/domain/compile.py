@@ -122,7 +122,13 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
         for step in process.steps
         if step.filter
     }
-    return Program(catalogue, cubes.all(), {name: programs[name] for name in catalogue.kpis}, filters)
+    withdrawals = {
+        name: compile_filter(event.correctable.withdrawn, event_fields(catalogue, name))
+        for name, event in catalogue.events.items()
+        if event.correctable is not None and event.correctable.withdrawn
+    }
+    kpis = {name: programs[name] for name in catalogue.kpis}
+    return Program(catalogue, cubes.all(), kpis, filters, withdrawals)
 
 
 def event_fields(catalogue: Catalogue, event: str) -> dict[str, Field]:
@@ -254,11 +260,25 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
             text,
             [(fields[name].type, fields[name].scale) for name in read if name in fields],
             _process_words(catalogue, part.feed),
+            _correction_words(catalogue, part.feed),
         ]
     )
     kind = type(part.feed).__name__.removesuffix("Feed").lower()
     words = [kind, *_feed_words(part.feed)[1:], part.agg.value, *([part.field] if part.field else [])]
-    return Measure(f"{'.'.join(words)}@{digest}", part.feed, part.agg, part.field, scale, compiled)
+    return Measure(
+        f"{'.'.join(words)}@{digest}",
+        part.feed,
+        part.agg,
+        part.field,
+        scale,
+        compiled,
+        revocable=is_revocable(catalogue, part.feed),
+    )
+
+
+def is_revocable(catalogue: Catalogue, feed: Feed) -> bool:
+    """Whether what the feed tells may be taken back: always of cases, of events that can be corrected."""
+    return not isinstance(feed, EventFeed) or catalogue.events[feed.event].correctable is not None
 
 
 def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:
@@ -270,6 +290,19 @@ def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:
 
 def _feed_words(feed: Feed) -> list[str]:
     return [type(feed).__name__, *(str(value) for value in asdict(feed).values())]
+
+
+def _correction_words(catalogue: Catalogue, feed: Feed) -> object:
+    """How events of the feed are corrected, which can change its numbers; None where they are not."""
+    if isinstance(feed, EventFeed):
+        types = {feed.event}
+    else:
+        types = {step.event for step in catalogue.processes[feed.process].steps}
+    said = {name: catalogue.events[name].correctable for name in sorted(types)}
+    reversing = [
+        event.name for event in catalogue.events.values() if event.reverses and event.reverses.event in types
+    ]
+    return [said, reversing] if any(said.values()) else None
 
 
 def _process_words(catalogue: Catalogue, feed: Feed) -> object:

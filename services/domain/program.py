@@ -110,10 +110,15 @@ class ConversionFeed:
 Feed = EventFeed | StepFeed | DurationFeed | DueFeed | OpenFeed | OverdueFeed | WaitingFeed | ConversionFeed
 
 
+def process_of(feed: Feed) -> str | None:
+    """The process whose cases it tells of; None of events."""
+    return None if isinstance(feed, EventFeed) else feed.process
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One aggregate of one feed. ``id`` carries the version: ``name@digest``. ``field`` names the number (or, for
-    distinct, the value to hash); ``scale`` are its decimal digits.
+    distinct, the value to hash); ``scale`` are its decimal digits. ``revocable``: rows may be taken back.
     """
 
     id: str
@@ -122,6 +127,7 @@ class Measure:
     field: str | None
     scale: int
     filter: Filter | None
+    revocable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +175,15 @@ class KpiProgram:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled catalogue. ``step_filters`` by (process, step), where a step has one."""
+    """A compiled catalogue. ``step_filters`` by (process, step), where a step has one; ``withdrawals`` by event type:
+    which of its events withdraw their key.
+    """
 
     catalogue: Catalogue
     cubes: tuple[Cube, ...]
     kpis: Mapping[str, KpiProgram]
     step_filters: Mapping[tuple[str, str], Filter] = field(default_factory=dict)
+    withdrawals: Mapping[str, Filter] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

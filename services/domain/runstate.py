@@ -22,12 +22,13 @@ from services.domain.case_facts import notable
 from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
 from services.domain.cells import CellTable
+from services.domain.corrections import Corrections
 from services.domain.dedupe import Dedupe
 from services.domain.facts import CaseFacts, DeadLetter
 from services.domain.frames import Frame
 from services.domain.lateness import dependents, late, may_be_late
 from services.domain.partials import ENDLESS
-from services.domain.program import EventFeed, Feed, Measure, Program
+from services.domain.program import EventFeed, Feed, Measure, Program, process_of
 from services.domain.rows import Mask, Numbers, Strings
 from services.domain.scopes import Scopes
 from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
@@ -36,6 +37,7 @@ from services.domain.watermark import FUTURE_MS, START, Watermark
 
 LIVE = "live"
 _MINUTE = 60_000
+_BEYOND = "is from before the horizon of corrections: it counts when it came"
 _MOST_LETTERS = 100
 """Late or early events that one batch lists; all are counted."""
 
@@ -63,6 +65,7 @@ class RunState:
         self._scopes: dict[tuple[str, ...], Scopes] = {}
         self._readers: Readers = {}
         self._dependents: Mapping[str, Sequence[Any]] = {}
+        self._corrections = Corrections(self.strings)
 
     @property
     def level(self) -> int:
@@ -83,19 +86,18 @@ class RunState:
 
     def switch(self, program: Program, catalogue: str) -> None:
         """Go on under another catalogue. Measures and processes that it leaves as they were keep what they have; a
-        new measure of a process starts from what the cases held say.
+        new measure of a process starts from what the cases held say, one of correctable events from those remembered.
         """
         before = {(cube, measure) for cube, table in self.cells.items() for measure in table.measures}
         self._bind(program, catalogue)
+        fresh: Readers = {
+            feed: [(table, new) for table, measures in readers if (new := _without(table, measures, before))]
+            for feed, readers in self._readers.items()
+        }
+        for event, facts in self._corrections.told():
+            self._read(fresh.get(EventFeed(event), ()), Told(facts))
         for process in program.catalogue.processes:
-            fresh: Readers = {
-                feed: [
-                    (table, new) for table, measures in readers if (new := _without(table, measures, before))
-                ]
-                for feed, readers in self._readers.items()
-                if not isinstance(feed, EventFeed) and feed.process == process
-            }
-            if any(fresh.values()):
+            if any(of for feed, of in fresh.items() if process_of(feed) == process):
                 self._tell(self.cases[process].standing(), fresh)
 
     def pass_time(self, time: int) -> None:
@@ -126,9 +128,14 @@ class RunState:
         top = int(levels.max())
         events: dict[str, list[CaseEvents]] = {}
         for (type_, process, primary), rows in batch.rows(keep):
+            told = Told(rows, partial(rows.of_frames, levels), top)
             if primary:
-                told = Told(rows, partial(rows.of_frames, levels), top)
                 self._late(type_, told, rows, batch, frames)
+            if self._corrections.concern(type_):
+                self._correct(type_, process, rows, batch, frames, primary=primary)
+                if self._corrections.hold(type_, process):
+                    continue
+            if primary:
                 self._read(self._readers.get(EventFeed(type_), ()), told)
             if process in self.cases:
                 copies = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
@@ -159,6 +166,7 @@ class RunState:
         self.counters = Counter(meta["counters"])
         self.strings = Strings(unpack_texts(under("strings", arrays)))
         self._interner = Interner(self.strings)
+        self._corrections = Corrections(self.strings)
         self._dedupe.load(meta["dedupe"], under("dedupe", arrays))
         if program is not None:
             self._bind(program, meta["catalogue"])
@@ -173,12 +181,14 @@ class RunState:
             yield f"cells {cube}", cells
         for process, cases in self.cases.items():
             yield f"cases {process}", cases
+        yield "corrections", self._corrections
 
     def _bind(self, program: Program, catalogue: str) -> None:
         self._bind_cases(program)
         self.program, self.catalogue = program, catalogue
         self.watermark.expected = program.catalogue.sources
         self._dependents = dependents(program)
+        self._corrections.switch(program)
         held, self.cells, self._readers = self.cells, {}, {}
         for cube in program.cubes:
             scopes = self._scopes.setdefault(cube.dimensions, Scopes(cube.dimensions, self.strings))
@@ -204,6 +214,7 @@ class RunState:
         self.time = max(self.time, time)
         for cases in self.cases.values():
             self._tell(cases.advance(self.time))
+        self._corrections.leave(self.time)
 
     def _leave(self) -> None:
         for table in self.cells.values():
@@ -278,6 +289,24 @@ class RunState:
             }
             self.watermark.hear(self.time, heard)
         return levels
+
+    def _correct(
+        self, type_: str, process: str, rows: BlockRows, batch: Batch, frames: Frames, *, primary: bool
+    ) -> None:
+        """Let events of a type that corrects, is corrected or reverses another take back what they replace."""
+        came = rows.of_frames(np.array([frame.head.ingest for _, frame in frames]))
+        for event, found in self._corrections.update(type_, process, rows, came, primary=primary):
+            self._read(self._readers.get(EventFeed(event), ()), Told(found.told))
+            if process in self.cases:
+                cases = self.cases[process]
+                self._tell(cases.take_back([found.gone]))
+                self._tell(cases.update([found.heard, cases.known(found.standing)]))
+            if primary:
+                self._count("duplicates", found.duplicates)
+                self._count("corrections", found.corrections)
+                self._count("beyond_horizon", found.beyond.size)
+                beyond = rows.batch_rows()[found.beyond]
+                self._list(beyond, batch, frames, "beyond_horizon", _BEYOND)
 
     def _late(self, type_: str, told: Told, rows: BlockRows, batch: Batch, frames: Frames) -> None:
         cubes = self._dependents.get(type_, ())

@@ -28,7 +28,7 @@ class Framer:
         frame_bytes: int,
     ) -> None:
         """``head`` says tenant, run, attempt and digest of all records to come."""
-        self._fields = {name: tuple(event.fields.values()) for name, event in catalogue.events.items()}
+        self._fields = {name: event.columns for name, event in catalogue.events.items()}
         self._head = head
         self._topic = topic
         self._partitions = partitions

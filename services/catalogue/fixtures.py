@@ -26,6 +26,7 @@ from services.domain.facts import Reason, Status
 from services.domain.filters import Evaluator
 from services.errors import NotFound
 
+_NAMED = ("subject", "corrects", "cancels")
 _SLACK = 1e-6
 _SKETCH_SLACK = {Agg.PERCENTILE: 0.01, Agg.DISTINCT: 0.05}
 
@@ -68,6 +69,8 @@ class EventFixture(Model):
     source: str = Field("test", description="The system that sends it.")
     id: str | None = Field(None, description="Its id; a number of its own unless said.")
     subject: str | None = Field(None, description="Its CloudEvents subject.")
+    corrects: str | None = Field(None, description="The id of the event that it corrects.")
+    cancels: str | None = Field(None, description="The id of the event that it cancels.")
     arrives: Moment | None = Field(None, description="When it is received; when it happened, unless said.")
     repeat: int = Field(1, ge=1, le=100_000, description="So many events; `{n}` in texts counts them from 1.")
     every: Duration = Field(0, description="The time between them.")
@@ -194,7 +197,7 @@ def _sent(catalogue: Catalogue, event: EventFixture, start: int, number: int) ->
             "source": event.source,
             "type": event.type,
             "time": _text(at),
-            **({"subject": _counted(event.subject, n)} if event.subject else {}),
+            **{name: _counted(text, n) for name in _NAMED if (text := getattr(event, name))},
             "data": data,
         }
         yield Sent(number, at + delay, body)

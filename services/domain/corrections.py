@@ -210,13 +210,14 @@ def _form(field: Field | None) -> str:
 
 
 def _by_id(rows: BlockRows) -> tuple[Hashes, Numbers, Mask]:
-    root = rows.hash("~root")
-    names = root != 0
-    recorded = rows.number("~recorded")
-    told = np.where(recorded == NULL, rows.number("time"), recorded)
+    """Keys are identities: that of the event which is named, or an event's own. A correction is as new as it was
+    recorded (else: as what it says happened), and newer than what it corrects.
+    """
+    root, recorded = rows.hash("~root"), rows.number("~recorded")
     withdrawn = rows.flag("~cancels") == 1
-    version = np.where(withdrawn, FINAL, np.where(names, told, FIRST))
-    return np.where(names, root, rows.hash("identity")), version, withdrawn
+    said = np.where(recorded == NULL, rows.number("time"), recorded)
+    version = np.where(withdrawn, FINAL, np.where(root == rows.hash("identity"), FIRST, said))
+    return root, version, withdrawn
 
 
 def _versions(rows: BlockRows, field: str | None) -> Numbers:

@@ -46,6 +46,7 @@ class Code(StrEnum):
     NOT_A_NUMBER = "not_a_number"
     TOO_MANY_DIGITS = "too_many_digits"
     OUT_OF_RANGE = "out_of_range"
+    NOT_CORRECTABLE = "not_correctable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,16 @@ _json = msgspec.json.Decoder()
 _instants = msgspec.json.Decoder(Annotated[datetime, Meta(tz=True)])
 
 _REQUIRED = ("id", "source", "type", "time")
-_TEXTS = (*_REQUIRED[:3], "subject", "partitionkey", "correlationid", "causationid", "traceparent")
+_TEXTS = (
+    *_REQUIRED[:3],
+    "subject",
+    "partitionkey",
+    "correlationid",
+    "causationid",
+    "traceparent",
+    "corrects",
+    "cancels",
+)
 
 
 def too_large(payload: bytes, index: int, limit: int) -> Rejection:
@@ -101,7 +111,9 @@ def explain(
         attributes = _attributes(payload)
         supplied = {"source": source, "id": event_id}
         _check_attributes(attributes, {name for name, value in supplied.items() if value is not None})
-        _check_data(_known(attributes, catalogue), attributes)
+        event = _known(attributes, catalogue)
+        _check_corrections(event, attributes)
+        _check_data(event, attributes)
     except _WrongError as wrong:
         return Rejection(index, _text(attributes, "id"), wrong.field, wrong.value, wrong.code, wrong.message)
     if error is not None and str(error) == "NUL":
@@ -244,6 +256,23 @@ _MISSING = {
     "type": "name an event type of the catalogue.",
     "time": "send when it happened, by RFC 3339, such as 2026-03-01T12:00:00Z.",
 }
+
+
+def _check_corrections(event: EventType, attributes: dict[str, Any]) -> None:
+    said = [name for name in ("corrects", "cancels") if not _absent(attributes.get(name))]
+    if said and not event.by_id:
+        name = said[0]
+        how = event.correctable
+        remedy = (
+            "write correctable: {} at its event type in the catalogue."
+            if how is None
+            else f"send another version of the same {how.key!r}."
+        )
+        message = f"Events of type {event.name!r} are not corrected by id: {remedy}"
+        raise _WrongError(Code.NOT_CORRECTABLE, message, name, _shown(attributes[name]))
+    if len(said) > 1:
+        message = "An event either corrects another or cancels it: send one of the two."
+        raise _WrongError(Code.NOT_CORRECTABLE, message, "cancels", _shown(attributes["cancels"]))
 
 
 def _check_text(name: str, raw: Any, limit: int | None, *, may_be_empty: bool) -> None:

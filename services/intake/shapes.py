@@ -12,7 +12,7 @@ from msgspec import Meta, Raw
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType
 from services.domain.identity import event_identity
-from services.intake.amounts import LARGEST, amount_parser
+from services.intake.amounts import LARGEST, amount_parser, milliseconds
 from services.intake.explain import MAX_KEY, MAX_TEXT
 from services.intake.instants import Instant
 
@@ -56,6 +56,8 @@ class Envelope(msgspec.Struct, kw_only=True, gc=False):
     correlationid: Key | None = None
     causationid: Key | None = None
     traceparent: Key | None = None
+    corrects: Key | None = None
+    cancels: Key | None = None
     datacontenttype: str | None = None
     dataschema: str | None = None
     data_base64: None = None
@@ -63,6 +65,14 @@ class Envelope(msgspec.Struct, kw_only=True, gc=False):
     def instants(self) -> tuple[str, ...]:
         """The texts of ``time`` and of the fields that are instants (``time`` again where one is absent)."""
         return (self.time,)
+
+    def named(self) -> str:
+        """The event that is corrected or cancelled, or this one: what ``event_identity`` hashes."""
+        return f"{self.source}\0{self.corrects or self.cancels or self.id}"
+
+    def recorded(self) -> int | None:
+        """``recordedtime`` as epoch ms."""
+        return None if self.recordedtime is None else milliseconds(self.recordedtime)
 
     def event(self, take: Callable[[], int], cold: bytes) -> Event:  # noqa: ARG002  # shapes do
         """The event; ``take`` gives each of ``instants`` as epoch ms. Raises ``ValueError`` where a number or an
@@ -82,13 +92,20 @@ def instants(self):
 
 def event(self, take, cold):
     t = ({taken})
-    if min(t) < 0 or self.id is None or self.source is None:
-        raise ValueError("an instant, id or source")
+    if min(t) < 0 or self.id is None or self.source is None{refused}:
+        raise ValueError("an instant, id, source or what is corrected")
     d = self.data
     copies = ({copies})
-    route = "" if copies else self.partitionkey or self.subject or self.id
+    route = "" if copies else {route}
     return Event({type!r}, t[0], self.source, identity(self.source, self.id), ({values}), copies, route, cold)
 """
+
+# What is said of one key must meet in one partition, where no case brings it together.
+_ROUTES = {
+    "any": "self.partitionkey or self.subject or self.id",
+    "id": "self.named()",
+    "key": "{name!r} + chr(0) + str({key})",
+}
 
 
 def shape(catalogue: Catalogue, event: EventType) -> type[Envelope]:
@@ -148,15 +165,34 @@ def _methods(catalogue: Catalogue, event: EventType) -> dict[str, Any]:
             values.append(instant if field.required else f"None if {value} is None else {instant}")
         else:
             values.append(value)
+    copies = _copies(catalogue, event, values)
+    route = _route(event, values)
+    refused = " or self.corrects or self.cancels"
+    if event.by_id:
+        values += ["self.named()", "self.recorded()", "self.cancels is not None"]
+        refused = " or (self.corrects and self.cancels)"
     parts = {
         "texts": texts,
         "taken": ["take()"] * len(texts),
         "values": values,
-        "copies": _copies(catalogue, event, values),
+        "copies": copies,
     }
     code = {name: "".join(part + ", " for part in listed) for name, listed in parts.items()}
-    exec(_METHODS.format(type=event.name, **code), names)  # noqa: S102  # built above, of positions and quoted names only
+    exec(_METHODS.format(type=event.name, route=route, refused=refused, **code), names)  # noqa: S102  # built above, of positions and quoted names only
     return {"instants": names["instants"], "event": names["event"]}
+
+
+def _route(event: EventType, values: Sequence[str]) -> str:
+    """What decides the partition of an event without copies."""
+    if event.by_id:
+        return _ROUTES["id"]
+    if event.correctable is not None and event.correctable.key is not None:
+        name, key = event.name, event.correctable.key
+    elif event.reverses is not None:
+        name, key = event.reverses.event, event.reverses.key
+    else:
+        return _ROUTES["any"]
+    return _ROUTES["key"].format(name=name, key=values[list(event.fields).index(key)])
 
 
 def _copies(catalogue: Catalogue, event: EventType, values: Sequence[str]) -> list[str]:

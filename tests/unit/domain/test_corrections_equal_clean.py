@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.catalogue.canonical import with_digest
 from services.domain.catalogue import Agg, Catalogue, Correctable, EventType, Field, FieldType, Kpi, Reverses
+from services.intake.events import Event
 from tests.naive import model
 from tests.unit.domain.test_engine_equals_naive import (
     FILTERS,
@@ -22,6 +24,7 @@ from tests.unit.domain.test_engine_equals_naive import (
     MINUTE,
     START,
     Engine,
+    as_json,
     catalogues,
     compare_history,
     compare_values,
@@ -72,7 +75,7 @@ class History:
     said: list[model.Event]
 
 
-def history(seed: int) -> History:
+def history(seed: int, *, reversals: bool = True) -> History:
     """Facts of some days, each said once or several times: wrong before, again, or withdrawn in the end."""
     rng = random.Random(seed)
     clean, said = list[model.Event](), list[model.Event]()
@@ -81,7 +84,7 @@ def history(seed: int) -> History:
         versions = [_changed(rng, fact, rev) for rev in range(rng.choice([0, 0, 1, 2]))]
         versions.append(_version(fact, len(versions), fact.data))
         if rng.random() < 0.3:
-            versions.append(_withdrawal(rng, versions[-1], len(versions)))
+            versions.append(_withdrawal(rng, versions[-1], len(versions), reversals=reversals))
         else:
             clean.append(versions[-1])
         said += versions
@@ -123,8 +126,8 @@ def _changed(rng: random.Random, fact: model.Event, rev: int) -> model.Event:
     return _version(fact, rev, {**fact.data, **_content(rng, fact.type, time)}, time)
 
 
-def _withdrawal(rng: random.Random, last: model.Event, rev: int) -> model.Event:
-    if rng.random() < 0.5:
+def _withdrawal(rng: random.Random, last: model.Event, rev: int, *, reversals: bool) -> model.Event:
+    if not reversals or rng.random() < 0.5:
         return replace(last, id=f"{last.id}-void", data={**last.data, "rev": rev, "revoked": True})
     data = {name: last.data[name] for name in ("doc", "order") if name in last.data}
     return replace(last, id=f"{last.id}-undone", type=f"{last.type}.undone", data=data)
@@ -144,13 +147,40 @@ def tell(engine: Engine, rng: random.Random, events: list[model.Event]) -> None:
             engine.judge(rng.randrange(4))
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+class ById(Engine):
+    """Tells histories in which events name what they correct or cancel by its id, not by key and version."""
+
+    def frame(self, ingest: int, events: list[model.Event]) -> None:
+        payloads = [msgspec.json.encode(by_id(event)) for event in events]
+        for valid in self.validator.validate_all(payloads):
+            assert isinstance(valid, Event), valid
+            self.framer.add(valid)
+        self.append(self.framer.take(ingest, ticks=True))
+
+
+def by_id(event: model.Event) -> dict[str, Any]:
+    """The event as one that names the first of its document by id; it was recorded as late as its revision says."""
+    told: dict[str, Any] = msgspec.json.decode(as_json(event))
+    told["id"] = event.id.removesuffix("-again")  # under another id it would be another fact
+    first = f"{event.data['doc'].removeprefix('d')}-0"
+    if event.data["revoked"]:
+        return {**told, "cancels": first}
+    if event.data["rev"]:
+        return {**told, "corrects": first, "recordedtime": f"2024-05-01T00:00:{event.data['rev']:02}Z"}
+    return told
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(corrected_catalogues(), st.integers(0, 2**32), st.integers(1, 3))
 def test_only_the_facts_that_stand_count(catalogue: Catalogue, seed: int, partitions: int) -> None:
     """Values, samples and closed slots are those of the clean history, whatever was said before and in what order."""
     facts = history(seed)
     engine = Engine(catalogue, partitions)
     tell(engine, random.Random(seed), list(facts.said))
+    expect_clean(engine, catalogue, facts, partitions)
+
+
+def expect_clean(engine: Engine, catalogue: Catalogue, facts: History, partitions: int) -> None:
     naive = model.Engine(catalogue, FILTERS, partitions)
     naive.frame(START, facts.clean)
     end = START + 10_000 * MINUTE // HOUR * HOUR + 100 * HOUR - 1
@@ -159,3 +189,19 @@ def test_only_the_facts_that_stand_count(catalogue: Catalogue, seed: int, partit
     for kpi in catalogue.kpis.values():
         compare_values(engine, naive, kpi)
         compare_history(engine, naive, kpi)
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+@given(corrected_catalogues(), st.integers(0, 2**32), st.integers(1, 3))
+def test_so_it_is_where_events_are_named_by_id(catalogue: Catalogue, seed: int, partitions: int) -> None:
+    """A correction names the first event by its id; the one that was recorded last stands."""
+    events = {
+        name: replace(event, correctable=Correctable())
+        for name, event in catalogue.events.items()
+        if event.correctable
+    }
+    named = with_digest(replace(catalogue, events=events))
+    facts = history(seed, reversals=False)
+    engine = ById(named, partitions)
+    tell(engine, random.Random(seed), list(facts.said))
+    expect_clean(engine, named, facts, partitions)

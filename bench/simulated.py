@@ -30,7 +30,7 @@ ORDERS_PER_HOUR = 24_000
 START = 1_700_000_000_000
 HASTE = 3_600
 """How many times faster than life the company lives."""
-_FORM = 2  # raise it when events, frames or the simulation become others
+_FORM = 3  # raise it when events, frames or the simulation become others
 
 
 @dataclass(frozen=True, slots=True)

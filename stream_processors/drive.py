@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic, thread_time, time
@@ -48,7 +48,9 @@ get here, and the thread that fetches needs the interpreter. With one, fetches c
 """
 _FLUSH_SHARE = 3
 _CATCHING_UP = 0.5
-"""How much longer (s) a partition may stay silent while more waits to be folded."""
+"""How much longer (s) a partition may stay silent while more waits to be folded, here or by the processor beside it:
+what JUDGE says while OBSERVE catches up is old when it is read.
+"""
 _CHUNKS_UNDER_WAY = 8
 _LONGEST_SEEK_WAIT = 8.0
 _SLOWEST_SNAPSHOT = 6
@@ -60,7 +62,7 @@ class Driver:
 
     ``factory`` makes an empty state. ``heals`` says what happens, besides an alarm, when the log has lost
     records that a state needs: a processor whose input repeats itself (JUDGE: partials are cumulative) goes
-    on after them; for any other that partition stands still.
+    on after them; for any other that partition stands still. ``beside`` are the drivers of this process.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Driver:
         self._sender = sender
         self._source = log
         self._heals = heals
+        self.beside: Sequence[Driver] = (self,)
         self._partitions: dict[int, Partition] = {}
         self._budget = 256 << 10
         self._queued = 0
@@ -146,6 +149,11 @@ class Driver:
         self._forget_queues()
         self.recovering = False
         self._wake.set()
+
+    @property
+    def behind(self) -> bool:
+        """Whether records wait to be folded."""
+        return any(partition.queue for partition in self._partitions.values())
 
     def positions(self) -> Mapping[TP, int]:
         """What each state needs next."""
@@ -241,8 +249,8 @@ class Driver:
             _log.warning("%s: %s; folding from the log instead", where, partition.unreadable)
 
     async def _flush_round(self) -> None:
+        wait = _CATCHING_UP if any(driver.behind for driver in self.beside) else 0.0
         for partition in list(self._partitions.values()):
-            wait = _CATCHING_UP if partition.queue else 0.0
             if partition.dirty and not self.recovering and monotonic() >= partition.flush_due + wait:
                 await self._flush(partition)
 

@@ -71,6 +71,8 @@ class Processor:
         self._app = app = create_app(self._settings, self._topics, self._source, self._instance.name)
         sender = Sender(app, self._fail)
         self._drivers = [self._driver(app, name, sender) for name in _BOTH if name in self._only]
+        for driver in self._drivers:
+            driver.beside = self._drivers
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.finalize()
         cast("SeekingConsumer", app.consumer).positions = self._positions

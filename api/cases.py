@@ -81,5 +81,6 @@ def case_shape(stored: StoredCase) -> CaseShape:
         fact.steps,
         fact.dues,
         fact.flags,
+        fact.quantities,
         stored.told,
     )

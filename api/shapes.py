@@ -212,8 +212,9 @@ class CaseShape:
     """One notable case.
 
     ``step`` is the last step reached, ``steps`` when each was; ``dues`` maps a due time's name (``name/item`` where
-    items have their own) to [due, met or null], ``due`` is the earliest unmet one; ``flags``: open, closed, overdue,
-    stuck, waiting; ``told`` the engine time when this was said.
+    items have their own, ``name/current`` where it was promised anew) to [due, met or null], ``due`` is the earliest
+    unmet one; ``flags``: open, closed, moment_unknown (it is closed, nobody knows since when), overdue, stuck, waiting;
+    ``quantities``: how much of each, and what is left of each remainder; ``told`` the engine time when this was said.
     """
 
     process: str
@@ -227,6 +228,7 @@ class CaseShape:
     steps: dict[str, int]
     dues: dict[str, tuple[int, int | None]]
     flags: list[str]
+    quantities: dict[str, str]
     told: int
 
 

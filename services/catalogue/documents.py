@@ -8,6 +8,7 @@ The JSON Schema for editors and the reference in ``docs/catalogue.md`` follow fr
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -23,7 +24,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from services.catalogue.words import DURATION_PATTERN, parse_duration
+from services.catalogue.words import DURATION_PATTERN, minutes_of_day, parse_duration
 from services.domain.catalogue import Agg, Direction, FieldType, KpiType
 
 API_VERSION = "sightline/v1"
@@ -41,11 +42,29 @@ def _step_field(value: str) -> str:
     return value
 
 
+def _clock_time(value: str) -> str:
+    minutes_of_day(value)
+    return value
+
+
+def _day(value: object) -> object:
+    """YAML makes a date of what looks like one."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str):
+        date.fromisoformat(value)
+    return value
+
+
 Duration = Annotated[
     int,
     BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["15m"]}),
 ]
+ClockTime = Annotated[str, AfterValidator(_clock_time)]
+Day = Annotated[str, BeforeValidator(_day)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 StepField = Annotated[str, AfterValidator(_step_field)]
 Grain = Literal["1m", "5m", "15m", "1h", "1d", "1w", "1mo"]
 Period = Literal["hour", "day", "week", "month", "quarter", "year"]
@@ -80,7 +99,7 @@ class FieldSpec(Model):
     """One field of an event's ``data``."""
 
     type: Annotated[FieldType, Field(strict=False)] = Field(
-        description="string, integer, decimal, boolean or timestamp."
+        description="string, integer, decimal, boolean, timestamp or date (a day without a time)."
     )
     scale: int | None = Field(
         None, ge=0, le=12, description="Decimal digits kept of a decimal; 2 unless said."
@@ -148,23 +167,64 @@ class EventTypeSpec(Model):
 
 
 class StepSpec(Model):
-    """A step of a process: the first event of its type that passes the filter."""
+    """A step of a process: the first event of its type that passes the filter, or nothing being left to do."""
 
     name: str = Field(description="What the step is called.")
-    event: str = Field(description="The event type that reports it.")
+    event: str | None = Field(None, description="The event type that reports it.")
     filter: str | None = Field(None, description="CEL over the event's fields: which events count.")
+    time: Literal["unknown"] | None = Field(
+        None,
+        description="`unknown`: the event says that it has happened, not when; its time is when that was seen.",
+    )
+    done: str | None = Field(
+        None, description="Instead of an event: the remainder of which nothing is left from this step on."
+    )
+
+
+class QuantitySpec(Model):
+    """How much of something there is: the sum of a number field over all events of a step."""
+
+    step: str = Field(description="The step whose events count, each of them.")
+    field: str = Field(description="The number field that is added up.")
+
+
+class CutOffsSpec(Model):
+    """When something leaves."""
+
+    times: list[ClockTime] = Field(min_length=1, description="At what times of the day, such as `16:30`.")
+    weekdays: list[Weekday] = Field(
+        default_factory=lambda: list(WEEKDAYS), min_length=1, description="On which days; on all unless said."
+    )
+    timezone: str = Field(description="The time zone of the times.")
+    closed: list[Day] = Field(default_factory=list, description="Dates on which nothing leaves.")
+    by: str | None = Field(None, description="The string field of the step's event that `each` is about.")
+    each: dict[str, list[ClockTime]] = Field(
+        default_factory=dict, description="Value of that field → its own times, instead of `times`."
+    )
 
 
 class DueSpec(Model):
-    """A time by which a step must have happened: `field`, or `within`."""
+    """A time by which a step must have happened: `field`, `within` or `cutOffs`."""
 
     name: str = Field(description="What the due time is called.")
     step: str = Field(description="The step that sets it.")
     until: str = Field(description="The step that meets it.")
-    field: str | None = Field(None, description="The timestamp field of the step's event that holds it.")
+    field: str | None = Field(
+        None, description="The timestamp or date field of the step's event that holds it."
+    )
     within: Duration | None = Field(None, description="How long after the step it is.")
     item: str | None = Field(
         None, description="The field that tells items of a case apart, each with its own due time."
+    )
+    precision: Literal["day"] | None = Field(
+        None, description="`day`: it is over at the end of that day, in `timezone`. Dates are days anyway."
+    )
+    timezone: str | None = Field(None, description="Where the day ends.")
+    cut_offs: CutOffsSpec | None = Field(None, description="It is the next of these at or after the step.")
+    renewed_by: list[str] = Field(
+        default_factory=list,
+        description="Steps that promise anew: each of their events carries `field`, too. Both the first and the "
+        "current promise are kept.",
     )
 
 
@@ -186,6 +246,13 @@ class ProcessSpec(Model):
         None, description="An open case without a new step for so long is stuck."
     )
     grace: Duration = Field(86_400_000, description="How long an ended case is remembered; 1d unless said.")
+    quantities: dict[str, QuantitySpec] = Field(
+        default_factory=dict, description="What is counted of a case: ordered, shipped, returned, …, by name."
+    )
+    remainders: dict[str, str] = Field(
+        default_factory=dict,
+        description="What is left to do: quantities added and subtracted, `ordered - shipped`, by name.",
+    )
 
 
 class MeasureSpec(Model):
@@ -200,9 +267,14 @@ class MeasureSpec(Model):
     )
     step: str | None = Field(None, description="Cases that reach this step, when they do.")
     due: str | None = Field(None, description="Due times of this name, when they are met or missed.")
-    outcome: Literal["met", "on_time", "late", "missed"] | None = Field(
+    outcome: Literal["met", "on_time", "late", "due", "kept", "missed", "unknown"] | None = Field(
         None,
-        description="Which of them: `met` (unless said), `on_time` or `late` (parts of `met`), `missed`.",
+        description="Which of them: when the step comes, `met` (unless said), of which `on_time` and `late`; when "
+        "the due time passes, `due`, of which `kept` and `missed`; or `unknown`.",
+    )
+    promise: Literal["first", "current"] | None = Field(
+        None,
+        description="Of a due time that is promised anew: the `first` (unless said) or the `current` promise.",
     )
     field: str | None = Field(None, description="The field to aggregate; of a due time, `lateness`.")
     percentile: Number | None = Field(None, ge=0, le=100, description="Which percentile, 0 to 100.")
@@ -346,6 +418,16 @@ class LevelSpec(KpiSpec):
         None, description="`open` cases, cases `overdue` (past `due`), or cases `waiting` in `step`."
     )
     due: str | None = Field(None, description="The due time that `overdue` cases have passed.")
+    promise: Literal["first", "current"] | None = Field(
+        None,
+        description="Of a due time that is promised anew: the `first` (unless said) or the `current` promise.",
+    )
+    quantity: str | None = Field(
+        None, description="Of these cases, instead of their number, what is left of this remainder."
+    )
+    price: str | None = Field(
+        None, description="A number attribute by which `quantity` is multiplied, for its worth."
+    )
     step: str | None = Field(None, description="The step that `waiting` cases have reached last.")
     numerator: Part | None = Field(None, description="Without a process: what comes in.")
     denominator: Part | None = Field(None, description="Without a process: what goes out.")

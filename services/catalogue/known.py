@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
@@ -76,6 +77,24 @@ class Known:
             self.compile_filter(text, fields)
         except FilterError as error:
             yield document.problem(path, f"{error.message}, at character {error.at + 1}", error.remedy)
+
+
+def check_zone(document: Document, path: Path_, name: str) -> Iterator[Problem]:
+    """A problem where there is no such time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield document.problem(path, f"there is no time zone {name!r}", _zone_remedy(name))
+
+
+def _zone_remedy(name: str) -> str:
+    from zoneinfo import available_timezones  # noqa: PLC0415 - reads a directory; needed for a remedy only
+
+    return (
+        did_you_mean(name, sorted(available_timezones() | {"UTC"}))
+        if "/" in name
+        else "write it like Europe/Berlin, or UTC"
+    )
 
 
 def one_of(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.catalogue.known import NUMBERS, Known, one_of, repeated
+from services.catalogue.known import NUMBERS, Known, check_zone, one_of, repeated
 from services.catalogue.lint_corrections import check_subtractable
+from services.catalogue.lint_dues import check_moment, event_fields
 from services.catalogue.lint_facts import check_dimension
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import NAME, PERCENT
-from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, WindowKind
+from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, Process, WindowKind
 from services.domain.conditions import a
+from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.formulas import FormulaError, parse_formula
 from services.domain.units import TIME_UNITS
 
@@ -36,6 +37,7 @@ def check_kpi(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
         case KpiType.RATIO:
             yield from _check_part(document, "numerator", kpi.numerator, kpi, known)
             yield from _check_part(document, "denominator", kpi.denominator, kpi, known)
+            yield from _check_readings(document, kpi, known)
         case KpiType.DERIVED:
             yield from _check_formula(document, kpi, known)
         case KpiType.CONVERSION | KpiType.DURATION:
@@ -49,25 +51,11 @@ def check_kpi(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
 def _check_window(document: Document, kpi: Kpi) -> Iterator[Problem]:
     window = kpi.window
     path = (*SPEC, "window")
-    try:
-        ZoneInfo(window.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        message = f"there is no time zone {window.timezone!r}"
-        yield document.problem((*path, "timezone"), message, _zone_remedy(window.timezone))
+    yield from check_zone(document, (*path, "timezone"), window.timezone)
     if window.kind is WindowKind.ROLLING and (window.length_ms or 0) < _SHORTEST_ROLLING_MS:
         yield document.problem(
             (*path, "rolling"), "a window this short is never full", "make it 10s or longer"
         )
-
-
-def _zone_remedy(name: str) -> str:
-    from zoneinfo import available_timezones  # noqa: PLC0415 - reads a directory; needed for a remedy only
-
-    return (
-        did_you_mean(name, sorted(available_timezones() | {"UTC"}))
-        if "/" in name
-        else "write it like Europe/Berlin, or UTC"
-    )
 
 
 def _check_part(
@@ -164,11 +152,57 @@ def _check_process_measure(
         yield document.problem(
             (*path, "outcome"), "outcome belongs to a due time", "name the due time, or remove it"
         )
-    if measure.outcome == "missed" and measure.field == "lateness":
-        message = "what was missed has no lateness yet"
-        yield document.problem((*path, "field"), message, "use outcome: late, or count the missed ones")
+    if measure.outcome in AT_THE_DUE_TIME and measure.field == "lateness":
+        message = f"what is {measure.outcome} has no lateness yet"
+        yield document.problem((*path, "field"), message, "use outcome: late, or count them")
+    yield from _check_promise(document, path, measure.due, process, measure.promise)
     if measure.agg not in _OVER_CASES:
         yield _not_over_cases(document, (*path, "agg"), measure.agg)
+
+
+def _check_promise(
+    document: Document, path: Path_, due: str | None, process: Process | None, promise: str
+) -> Iterator[Problem]:
+    """Which promise is meant, where there may be several."""
+    if document.value((*path, "promise")) is None:
+        return
+    if due is None:
+        message = "promise belongs to a due time"
+        yield document.problem((*path, "promise"), message, "name the due time, or remove it")
+    found = next((one for one in process.dues if one.name == due), None) if process else None
+    if found is not None and promise == "current" and not found.renewed_by:
+        message = f"{due!r} is never promised anew"
+        remedy = f"say in renewedBy of {due!r} which steps do, or remove promise"
+        yield document.problem((*path, "promise"), message, remedy)
+
+
+def _check_readings(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
+    """Both parts of a ratio of due times count the same ones at the same moment."""
+    above, below = (_lent(part, known) for part in (kpi.numerator, kpi.denominator))
+    if above is None or below is None or None in {above.due, below.due}:
+        return
+    path = (*SPEC, "denominator")
+    if (above.outcome in AT_THE_DUE_TIME) != (below.outcome in AT_THE_DUE_TIME):
+        message = (
+            f"{above.outcome} counts when {_counts(above)}, {below.outcome} when {_counts(below)}: "
+            "the two are not of the same cases"
+        )
+        remedy = "divide on_time or late by met, kept or missed by due"
+        yield document.problem(path, message, remedy)
+    elif above.due == below.due and above.promise != below.promise:
+        message = f"the numerator is against the {above.promise} promise, this is against the {below.promise}"
+        yield document.problem(path, message, f"say promise: {above.promise} in both, or in neither")
+
+
+def _counts(measure: MeasureSpec) -> str:
+    return "its due time passes" if measure.outcome in AT_THE_DUE_TIME else "its step comes"
+
+
+def _lent(part: str | MeasureSpec | None, known: Known) -> MeasureSpec | None:
+    if not isinstance(part, str):
+        return part
+    other = known.kpi(part)
+    return None if other is None else other.measure
 
 
 def _not_over_cases(document: Document, path: Path_, agg: Agg) -> Problem:
@@ -264,6 +298,9 @@ def _check_steps(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem
         steps = tuple(step.name for step in process.steps)
         yield from one_of(document, (*SPEC, "from"), "step", kpi.start or "", steps)
         yield from one_of(document, (*SPEC, "to"), "step", kpi.end or "", steps)
+        by_name = {step.name: step for step in process.steps}
+        yield from check_moment(document, (*SPEC, "from"), by_name.get(kpi.start or ""))
+        yield from check_moment(document, (*SPEC, "to"), by_name.get(kpi.end or ""))
     if kpi.start == kpi.end:
         yield document.problem((*SPEC, "to"), "from and to are the same step", "name two steps")
     if kpi.type is KpiType.DURATION:
@@ -291,6 +328,9 @@ def _check_level(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem
     elif of_process:
         yield from _check_level_of_process(document, kpi, known)
     else:
+        for key in ("due", "step", "promise", "quantity", "price"):
+            if document.value((*SPEC, key)) is not None:
+                yield document.problem((*SPEC, key), f"{key} belongs to a level of a process", "remove it")
         yield from _check_in_and_out(document, kpi, known)
 
 
@@ -313,6 +353,24 @@ def _check_level_of_process(document: Document, kpi: Kpi, known: Known) -> Itera
             yield document.problem((*SPEC, key), f"{key} belongs to of: {wanted_by}", "remove it")
         elif value is not None and process:
             yield from one_of(document, (*SPEC, key), "due time" if key == "due" else "step", value, names)
+    yield from _check_promise(document, SPEC, kpi.due, process, kpi.promise)
+    yield from _check_quantity(document, kpi, process, known)
+
+
+def _check_quantity(document: Document, kpi: Kpi, process: Process | None, known: Known) -> Iterator[Problem]:
+    if kpi.quantity is None:
+        if kpi.price is not None:
+            message = "price belongs to a quantity"
+            yield document.problem((*SPEC, "price"), message, "name the remainder in quantity, or remove it")
+        return
+    if process is not None:
+        yield from one_of(document, (*SPEC, "quantity"), "remainder", kpi.quantity, process.remainders)
+    fields = known.case_fields(kpi.process or "") or {}
+    if kpi.price is not None and process is not None:
+        yield from one_of(document, (*SPEC, "price"), f"attribute of {kpi.process} called", kpi.price, fields)
+        if kpi.price in fields and fields[kpi.price].type not in NUMBERS:
+            message = f"{kpi.price!r} is {a(fields[kpi.price].type)}: nothing can be multiplied by it"
+            yield document.problem((*SPEC, "price"), message, "name an integer or a decimal")
 
 
 def _check_in_and_out(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
@@ -360,9 +418,24 @@ def is_time(kpi: Kpi) -> bool:
 
 def measured_field(kpi: Kpi, known: Known) -> Field | None:
     """The field whose unit the KPI's number has; None where it counts, or where that is not known."""
+    if kpi.quantity is not None:
+        return _counted_field(kpi, known)
     if kpi.measure is None or kpi.measure.field is None or kpi.measure.agg in {Agg.COUNT, Agg.DISTINCT}:
         return None
     return (_measured_fields(kpi.measure, known) or {}).get(kpi.measure.field)
+
+
+def _counted_field(kpi: Kpi, known: Known) -> Field | None:
+    """The field that a level of a quantity has its unit from: its price's, or that of what is counted."""
+    process = known.process(kpi.process or "")
+    if process is None:
+        return None
+    if kpi.price is not None:
+        return (known.case_fields(process.name) or {}).get(kpi.price)
+    steps = {step.name: step for step in process.steps}
+    for quantity in process.quantities.values():
+        return (event_fields(quantity.step, steps, known) or {}).get(quantity.field)
+    return None
 
 
 def _check_target(document: Document, kpi: Kpi) -> Iterator[Problem]:

@@ -6,9 +6,12 @@ from typing import Any
 
 from services.catalogue import documents
 from services.catalogue.documents import (
+    WEEKDAYS,
     ConversionSpec,
     CorrectableSpec,
     CumulativeSpec,
+    CutOffsSpec,
+    DueSpec,
     EventTypeDocument,
     FieldSpec,
     KpiDocument,
@@ -20,10 +23,11 @@ from services.catalogue.documents import (
     SimpleSpec,
     WindowSpec,
 )
-from services.catalogue.words import PERCENT, title_of
+from services.catalogue.words import PERCENT, minutes_of_day, title_of
 from services.domain.catalogue import (
     Agg,
     Correctable,
+    CutOffs,
     Due,
     EventType,
     Field,
@@ -32,6 +36,7 @@ from services.domain.catalogue import (
     KpiType,
     MeasureSpec,
     Process,
+    Quantity,
     Reverses,
     Step,
     Target,
@@ -64,14 +69,19 @@ def process(document: ProcessDocument) -> Process:
     return Process(
         name=document.metadata.name,
         object=spec.object,
-        steps=tuple(Step(step.name, step.event, step.filter) for step in spec.steps),
+        steps=tuple(
+            Step(step.name, step.event or "", step.filter, timeless=step.time is not None, done=step.done)
+            for step in spec.steps
+        ),
         opens=spec.opens,
         ends=tuple(spec.ends),
         attributes={name: (step, field) for name, (step, field) in attributes.items()},
-        dues=tuple(Due(one.name, one.step, one.until, one.field, one.within, one.item) for one in spec.dues),
+        dues=tuple(_due(one) for one in spec.dues),
         stuck_ms=spec.stuck_after,
         grace_ms=spec.grace,
         description=document.metadata.description,
+        quantities={name: Quantity(one.step, one.field) for name, one in spec.quantities.items()},
+        remainders=spec.remainders,
     )
 
 
@@ -108,7 +118,10 @@ def kpi(document: KpiDocument) -> Kpi:
         percentile=get("percentile"),
         of=get("of"),
         due=get("due"),
+        promise=get("promise") or "first",
         step=get("step"),
+        quantity=get("quantity"),
+        price=get("price"),
         filter=spec.filter,
         target=None if goal is None else Target(goal.value, goal.band, goal.direction),
         minimum_samples=spec.minimum_samples,
@@ -142,6 +155,35 @@ def _field(name: str, spec: FieldSpec) -> Field:
     return Field(name, spec.type, spec.unit, scale, spec.required, spec.description)
 
 
+def _due(spec: DueSpec) -> Due:
+    return Due(
+        spec.name,
+        spec.step,
+        spec.until,
+        spec.field,
+        spec.within,
+        spec.item,
+        spec.timezone,
+        None if spec.cut_offs is None else _cut_offs(spec.cut_offs),
+        tuple(spec.renewed_by),
+    )
+
+
+def _cut_offs(spec: CutOffsSpec) -> CutOffs:
+    return CutOffs(
+        times=_minutes(spec.times),
+        weekdays=tuple(sorted(WEEKDAYS.index(day) for day in set(spec.weekdays))),
+        timezone=spec.timezone,
+        closed=tuple(sorted(spec.closed)),
+        by=spec.by,
+        each={value: _minutes(times) for value, times in spec.each.items()},
+    )
+
+
+def _minutes(times: list[str]) -> tuple[int, ...]:
+    return tuple(sorted({minutes_of_day(text) for text in times}))
+
+
 def _measure(part: documents.MeasureSpec | str | None) -> MeasureSpec | Any:
     if not isinstance(part, documents.MeasureSpec):
         return part
@@ -152,6 +194,7 @@ def _measure(part: documents.MeasureSpec | str | None) -> MeasureSpec | Any:
         step=part.step,
         due=part.due,
         outcome=part.outcome or "met",
+        promise=part.promise or "first",
         field=part.field,
         percentile=part.percentile,
         filter=part.filter,
@@ -163,7 +206,9 @@ def _default_unit(spec: KpiSpec) -> str:
     if isinstance(spec, RatioSpec | ConversionSpec):
         return "percent" if spec.scale == 100 else "ratio"
     agg = spec.measure.agg if isinstance(spec, SimpleSpec | CumulativeSpec) else getattr(spec, "agg", None)
-    return "count" if isinstance(spec, LevelSpec) or agg in {Agg.COUNT, Agg.DISTINCT} else ""
+    if isinstance(spec, LevelSpec):
+        return "count" if spec.quantity is None else ""
+    return "count" if agg in {Agg.COUNT, Agg.DISTINCT} else ""
 
 
 def _default_scale(spec: KpiSpec, unit: str) -> float:

@@ -16,6 +16,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Process": documents.ProcessSpec,
     "Process: a step": documents.StepSpec,
     "Process: a due time": documents.DueSpec,
+    "Process: cut-offs": documents.CutOffsSpec,
+    "Process: a quantity": documents.QuantitySpec,
     "Kpi: what all types share": documents.KpiSpec,
     "A window": documents.WindowSpec,
     "A target": documents.TargetSpec,

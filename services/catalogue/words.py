@@ -26,6 +26,14 @@ def parse_duration(text: str) -> int:
     return int(total)
 
 
+def minutes_of_day(text: str) -> int:
+    """``16:30`` as minutes since midnight; raises ``ValueError`` with what to write."""
+    hour, _, minute = text.partition(":")
+    if not re.fullmatch(r"\d{1,2}:\d\d", text) or int(hour) > 23 or int(minute) > 59:
+        raise ValueError("write a time of the day such as 16:30")
+    return int(hour) * 60 + int(minute)
+
+
 def title_of(name: str) -> str:
     """A title from a name: ``on_time_share`` → ``On time share``."""
     return name.replace("_", " ").replace(".", " ").capitalize()

@@ -23,7 +23,7 @@ from services.domain.rows import NULL, Codes, Flags, Hashes, Mask, Numbers, Plac
 from services.domain.texts import Packed, cut_out
 
 _UNKNOWN = -2
-_NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.TIMESTAMP})
+_NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL, FieldType.TIMESTAMP, FieldType.DATE})
 
 
 class Interner:

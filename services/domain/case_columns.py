@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.catalogue import Due, EventType, Field, FieldType, Process
-from services.domain.rows import NULL, Codes, Numbers, Places
+from services.domain.rows import NULL, Codes, Mask, Numbers, Places
 
 NEVER = 2**62
 LONG_AGO = -NEVER
@@ -27,7 +27,7 @@ _NARROW = (FieldType.STRING, FieldType.BOOLEAN)
 class Captured(NamedTuple):
     """A field of a step's first event that is kept: in column ``column`` of ``wide`` or (``narrow``) of ``narrow``.
 
-    ``absent`` is what stands there until it is known.
+    ``absent`` is what stands there until it is known. ``due``: it takes a calendar to read it.
     """
 
     step: str
@@ -35,6 +35,7 @@ class Captured(NamedTuple):
     type: FieldType
     column: int
     absent: int
+    due: Due | None = None
 
     @property
     def narrow(self) -> bool:
@@ -46,13 +47,17 @@ class Layout:
     """The columns of one process.
 
     Steps stand in catalogue order at the front of both matrices: times in ``wide``, ties in ``narrow``. Due times
-    that follow from a step (``within_ms``) and those of items need no column here.
+    that follow from a step (``within_ms``) and those of items need no column here. Those in ``current`` are promised
+    anew: their columns, of the first and of the current promise, are derived from all the promises (``trails.py``).
     """
 
     def __init__(self, process: Process, events: Mapping[str, EventType]) -> None:
         self.process = process
         self.step = {step.name: index for index, step in enumerate(process.steps)}
         self.ends = tuple(self.step[name] for name in process.ends)
+        timeless = {self.step[step.name] for step in process.steps if step.timeless}
+        self.timeless_ends = tuple(column for column in self.ends if column in timeless)
+        self.timed_ends = tuple(column for column in self.ends if column not in timeless)
         self.last = len(self.step)
         self._wide, self._narrow = self.last + 1, self.last
         self._events = events
@@ -60,16 +65,18 @@ class Layout:
         self.item_dues = {due.name: due for due in process.dues if due.item is not None}
         self.fields = {name: self.field(step, field) for name, (step, field) in process.attributes.items()}
         self.dues = {
-            due.name: self._column(due.step, due.field, FieldType.TIMESTAMP, NEVER)
+            due.name: self._due(due)
             for due in self.case_dues.values()
-            if due.field is not None
+            if due.within_ms is None or due.timezone is not None
         }
+        self.current = {due.name: self._due(due) for due in self.case_dues.values() if due.renewed_by}
         self.attributes = {
             name: self._column(step, field, type_, -1 if type_ in _NARROW else NULL)
             for name, (step, field) in process.attributes.items()
             for type_ in (self.fields[name].type,)
         }
-        self.captured = (*self.dues.values(), *self.attributes.values())
+        read = [captured for name, captured in self.dues.items() if name not in self.current]
+        self.captured = (*read, *self.attributes.values())
         self.empty_wide = np.full(self._wide, NEVER, np.int64)
         self.empty_wide[self.last] = LONG_AGO
         self.empty_narrow = np.full(self._narrow, LAST_TIE, np.int32)
@@ -80,6 +87,16 @@ class Layout:
         """A field of the step's event type; attributes of the envelope (``source``) are strings."""
         event = self._events[self.process.steps[self.step[step]].event]
         return event.fields.get(name) or Field(name, FieldType.STRING)
+
+    def due_type(self, due: Due) -> FieldType:
+        """What its field holds: instants or dates."""
+        return FieldType.TIMESTAMP if due.field is None else self.field(due.step, due.field).type
+
+    def _due(self, due: Due) -> Captured:
+        captured = self._column(due.step, due.field or "", FieldType.TIMESTAMP, NEVER)
+        type_ = self.due_type(due)
+        plain = due.timezone is None and due.cut_offs is None
+        return captured._replace(type=type_, due=None if plain else due)
 
     def _column(self, step: str, field: str, type_: FieldType, absent: int) -> Captured:
         if type_ in _NARROW:
@@ -126,12 +143,23 @@ class Cases:
         times: Numbers = self.wide[self.layout.last]
         return times
 
-    def due(self, due: Due) -> Numbers:
+    @cached_property
+    def unsure(self) -> Mask | None:
+        """Which have ended nobody knows when; None where the process has no such end."""
+        if not self.layout.timeless_ends:
+            return None
+        seen: Mask = self.earliest(self.layout.timeless_ends) != NEVER
+        unsure: Mask = seen & (self.earliest(self.layout.timed_ends) == NEVER)
+        return unsure
+
+    def due(self, due: Due, promise: str = "first") -> Numbers:
         """The due time of a due without items."""
-        if due.within_ms is None:
-            times: Numbers = self.wide[self.layout.dues[due.name].column]
+        captured = self.layout.current.get(due.name) if promise == "current" else None
+        captured = captured or self.layout.dues.get(due.name)
+        if captured is not None:
+            times: Numbers = self.wide[captured.column]
             return times
-        return np.minimum(self.time(due.step) + due.within_ms, NEVER)
+        return np.minimum(self.time(due.step) + (due.within_ms or 0), NEVER)
 
 
 def grown(array: NDArray[Any], size: int, absent: int) -> NDArray[Any]:

@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import NEVER, Captured
+from services.domain.case_columns import Captured
 from services.domain.catalogue import Due, Field, FieldType
+from services.domain.dues import due_times
 from services.domain.items import Named, item_keys
 from services.domain.program import Filter
-from services.domain.rows import NULL, Codes, Hashes, Numbers, Places, Rows
+from services.domain.rows import Codes, Hashes, Numbers, Places, Rows
 from services.domain.texts import Packed
 
 _TIE_BITS = np.uint64(33)
 """Ties are broken by the upper 31 bits of the identity: they fit an int32."""
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ class Hits:
         found = rows.code(capture.field) if capture.type is FieldType.STRING else rows.flag(capture.field)
         chosen: Codes = self._chosen(found)
         return chosen
+
+    def codes(self, name: str) -> Codes:
+        """Codes of a string field."""
+        codes: Codes = self._chosen(self.events.rows.code(name))
+        return codes
 
     def hash(self, name: str) -> Hashes:
         """Hashes of a field's values."""
@@ -128,8 +135,21 @@ class Taken:
                 yield hit, chosen[start:end] - first, slice(start, end)
 
 
-def named(taken: Taken, due: Due, field: Field, rows: Places) -> Iterator[Named]:
-    """The events that name an item of ``due`` in ``field``; ``rows`` are those of the cases of all that was taken."""
+def promised(hit: Hits, due: Due, type_: FieldType, at: Places | slice = _ALL) -> Numbers:
+    """When ``due`` is due by the events ``at`` among ``hit``; ``type_`` is that of its field."""
+    time, by = hit.number("time")[at], list[str | None]()
+    values = time if due.field is None else hit.number(due.field)[at]
+    if due.cut_offs is not None and due.cut_offs.by is not None:
+        texts = hit.events.rows.strings.texts
+        codes = hit.codes(due.cut_offs.by)[at].tolist()
+        by = [texts[code] if code >= 0 else None for code in codes]
+    return due_times(due, type_, values, time, by)
+
+
+def named(taken: Taken, due: Due, type_: FieldType, field: Field, rows: Places) -> Iterator[Named]:
+    """The events that name an item of ``due`` in ``field``; ``rows`` are those of the cases of all that was taken.
+    ``type_`` is that of the due time's field.
+    """
     for hit, part in taken.parts():
         if hit.step != due.step:
             continue
@@ -138,11 +158,7 @@ def named(taken: Taken, due: Due, field: Field, rows: Places) -> Iterator[Named]
         if not at.size:
             continue
         time = taken.time[part][at]
-        if due.field is None:
-            times = time + (due.within_ms or 0)
-        else:
-            read = hit.number(due.field)[at]
-            times = np.where(read == NULL, NEVER, read)
+        times = promised(hit, due, type_, at)
         keys = item_keys(taken.keys[part][at], hashes[at])
         labels = partial(_labels, hit, field, at)
         yield Named(rows[part][at], keys, time, taken.tie[part][at], times, labels)

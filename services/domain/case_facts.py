@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases
 from services.domain.cases import CaseTable
-from services.domain.catalogue import FieldType
+from services.domain.catalogue import Due, FieldType
 from services.domain.contributions import promises
 from services.domain.facts import CaseFact, CaseFacts
 from services.domain.rows import NULL, Codes, Mask, Numbers
@@ -26,6 +26,9 @@ WAITING = 20
 CLOSED = 100
 ITEMS = 50
 _BLOCK = 65_536
+
+MOMENT_UNKNOWN = "moment_unknown"
+"""The flag of a case that is closed, nobody knows since when."""
 
 Rows = NDArray[np.intp]
 
@@ -120,13 +123,19 @@ def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask])
     at = np.array(rows, np.intp)
     cases = table.cases(at)
     opened, ended, last = cases.opened.tolist(), cases.ended.tolist(), cases.last.tolist()
+    closed = cases.earliest(table.layout.timed_ends).tolist()
     times = {step: cases.time(step).tolist() for step in table.layout.step}
-    dues = [(name, cases.due(due).tolist(), times[due.until]) for name, due in table.layout.case_dues.items()]
+    dues = [
+        (shown, cases.due(due, promise).tolist(), times[due.until]) for shown, due, promise in _dues(table)
+    ]
     items = _item_dues(table, at)
     attributes = [
         (name, _texts(table, name, capture, cases)) for name, capture in table.layout.attributes.items()
     ]
     marks = [(name, holds[at].tolist()) for name, holds in flags.items()]
+    amounts = _amounts(table, at)
+    unsure = np.zeros(at.size, np.bool_) if cases.unsure is None else cases.unsure
+    known = [step.name for step in table.process.steps if not step.timeless]
     facts = []
     for i, row in enumerate(rows):
         steps = {step: time[i] for step, time in times.items() if time[i] != NEVER}
@@ -137,21 +146,42 @@ def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask])
         }
         due_times |= {name: (due, steps.get(until)) for name, due, until in items.get(row, ())}
         state = [] if opened[i] == NEVER else ["open"] if ended[i] == NEVER else []
-        state += [] if ended[i] == NEVER else ["closed"]
+        state += [] if ended[i] == NEVER else ["closed", MOMENT_UNKNOWN] if unsure[i] else ["closed"]
         facts.append(
             CaseFact(
                 table.case_id(row),
                 next(reversed(steps), None),
                 None if opened[i] == NEVER else opened[i],
-                None if ended[i] == NEVER else ended[i],
+                None if ended[i] == NEVER or unsure[i] else closed[i],
                 last[i],
                 {name: text for name, values in attributes if (text := values[i]) is not None},
-                steps,
+                {step: time for step, time in steps.items() if step in known},
                 due_times,
                 state + [name for name, holds in marks if holds[i]],
+                {name: texts[i] for name, texts in amounts.items()},
             )
         )
     return facts
+
+
+def _dues(table: CaseTable) -> list[tuple[str, Due, str]]:
+    """What due times of cases are shown as; of those that were promised anew, both promises."""
+    layout = table.layout
+    first = [(name, due, "first") for name, due in layout.case_dues.items()]
+    return first + [(f"{name}/current", layout.case_dues[name], "current") for name in layout.current]
+
+
+def _amounts(table: CaseTable, rows: Rows) -> dict[str, list[str]]:
+    """Quantities and remainders of some cases, as text."""
+    if table.trails is None or not table.process.quantities:
+        return {}
+    order = np.argsort(rows)
+    back = np.argsort(order)
+    write = _digits(table.trails.scale)
+    return {
+        name: [write(value) for value in values[back].tolist()]
+        for name, values in table.trails.sums(rows[order]).items()
+    }
 
 
 def _item_dues(table: CaseTable, rows: Rows) -> dict[int, list[tuple[str, int, str]]]:
@@ -185,9 +215,9 @@ def _stand(table: CaseTable, block: slice, found: Standing) -> None:
         reached = cases.wide[column] != NEVER
         found.step[block][reached] = column
         found.since[block][reached] = cases.wide[column][reached]
-    for due in table.layout.case_dues.values():
-        at = promises(cases, due, table.now)
-        passed = there & at.missed & (at.stop == NEVER)
+    for _, due, promise in _dues(table):
+        at = promises(cases, due, table.now, promise)
+        passed = there & at.passed & (at.stop == NEVER)
         found.overdue[block] = np.minimum(found.overdue[block], np.where(passed, at.due, NEVER))
 
 
@@ -230,4 +260,5 @@ def _moment(value: int) -> str:
 _SHOWN: Mapping[FieldType, Callable[[int], str]] = {
     FieldType.BOOLEAN: lambda value: "true" if value else "false",
     FieldType.TIMESTAMP: _moment,
+    FieldType.DATE: lambda value: _moment(value)[:10],
 }

@@ -28,15 +28,17 @@ from services.domain.case_columns import (
     distinct,
     earliest,
 )
-from services.domain.case_events import CaseEvents, Taken, hits, named
+from services.domain.case_events import CaseEvents, Taken, hits, named, promised
 from services.domain.case_rows import CaseRows, Facts
 from services.domain.catalogue import EventType, Process
-from services.domain.contributions import differences, promise_story, promises, story
+from services.domain.contributions import KEPT, differences, promise_story, promises, quantity_story, story
 from services.domain.index import Index, first_of_each
 from services.domain.items import Items, ItemsTold
-from services.domain.program import DueFeed, Feed, Filter, OverdueFeed, Program, process_of
+from services.domain.program import DueFeed, Feed, Filter, OverdueFeed, Program, QuantityFeed, process_of
 from services.domain.rows import NULL, Mask, Numbers, Places, Strings
+from services.domain.snapshots import prefixed, under
 from services.domain.texts import Texts
+from services.domain.trails import Trails
 
 _BLOCK = 65_536
 _SPARSE = 1_024
@@ -70,14 +72,22 @@ class CaseTable:
         for step in process.steps:
             self._steps.setdefault(step.event, []).append(step.name)
         mine = [feed for feed in feeds if process_of(feed) == process.name]
-        promised = [feed for feed in mine if isinstance(feed, DueFeed | OverdueFeed)]
+        dues = [feed for feed in mine if isinstance(feed, DueFeed | OverdueFeed)]
+        quantities = [quantity_story(layout, feed) for feed in mine if isinstance(feed, QuantityFeed)]
         self._stories = [
             story(layout, feed)
             for feed in mine
-            if not isinstance(feed, DueFeed | OverdueFeed) or feed.due in layout.case_dues
+            if not isinstance(feed, QuantityFeed)
+            and (not isinstance(feed, DueFeed | OverdueFeed) or feed.due in layout.case_dues)
         ]
+        self.trails = Trails(layout, quantities) if layout.current or process.quantities else None
+        self._pending = [(due, "first") for due in layout.case_dues.values()]
+        self._pending += [(layout.case_dues[name], "current") for name in layout.current]
+        self._kept = {
+            (feed.due, feed.promise) for feed in dues if isinstance(feed, DueFeed) and feed.outcome in KEPT
+        }
         self.items = {
-            due.name: Items(due, [promise_story(feed) for feed in promised if feed.due == due.name])
+            due.name: Items(due, [promise_story(feed) for feed in dues if feed.due == due.name])
             for due in layout.item_dues.values()
         }
         decisive = {layout.step[process.opens], *layout.ends}
@@ -129,7 +139,8 @@ class CaseTable:
             + self._index.nbytes
             + self._ids.nbytes
         )
-        return own + sum(items.nbytes for items in self.items.values())
+        trails = self.trails.nbytes if self.trails is not None else 0
+        return own + trails + sum(items.nbytes for items in self.items.values())
 
     def case_id(self, row: int) -> str:
         """The id of the case in ``row``."""
@@ -163,7 +174,7 @@ class CaseTable:
         found = upserted.astype(np.intp)
         if len(self) > before:
             self._admit(found, before, taken)
-        return self._change(taken, found, self._apply)
+        return self._change(taken, found, self._apply, Trails.add)
 
     def take_back(self, gone: Sequence[CaseEvents]) -> list[Facts]:
         """Events never happened after all: where one of them stands as a step, the step has not happened, and its
@@ -173,26 +184,39 @@ class CaseTable:
         if not sum(hit.size for hit in chosen):
             return []
         taken = Taken(chosen)
-        return self._change(taken, self._index.find(taken.keys).astype(np.intp), self._withdraw)
+        return self._change(
+            taken, self._index.find(taken.keys).astype(np.intp), self._withdraw, Trails.withdraw
+        )
 
     def known(self, events: CaseEvents) -> CaseEvents:
         """Those of some events whose cases are here."""
         return replace(events, only=(self._index.find(events.keys) >= 0).nonzero()[0])
 
     def _change(
-        self, taken: Taken, found: Places, change: Callable[[Taken, Places, Cases], None]
+        self,
+        taken: Taken,
+        found: Places,
+        change: Callable[[Taken, Places, Cases], None],
+        trail: Callable[[Trails, Taken, Places], None],
     ) -> list[Facts]:
-        """Let ``change`` work on the cases that are ``found``, and tell what differs."""
+        """Let ``change`` work on the cases that are ``found`` (and ``trail`` on their trails); tell what differs."""
         rows, local = distinct(found, self._scratch)
         n = rows.size
         cases = self._side_by_side(rows)
         new = Cases(self.layout, cases.wide[:, n:], cases.narrow[:, n:])
         change(taken, local + n, cases)
+        moved = None
+        if self.trails is not None:
+            trail(self.trails, taken, found)
+            moved = self.trails.derive(rows, new)
         self._wide[rows], self._narrow[rows] = new.wide.T, new.narrow.T
-        self._schedule(rows, new)
         restate = self._restated(cases, n)
         told = self._tell(cases, rows, self.now, restate)
-        return told + self._update_items(taken, found, rows, cases, restate)
+        told += self._update_items(taken, found, rows, cases, restate)
+        if self.trails is not None and moved is not None:
+            told += self._item_facts(self.trails.tell(moved, cases, self.now, restate), rows, cases)
+        self._schedule(rows, new)
+        return told
 
     def advance(self, now: int) -> list[Facts]:
         """Engine time passes (it never goes back): due times go by, closed cases leave after their grace.
@@ -213,9 +237,13 @@ class CaseTable:
             return told
         rows = (self._next[: len(self)] <= now).nonzero()[0]
         cases = self._side_by_side(rows)
-        told = self._tell(cases, rows, np.repeat(np.array([before, now]), rows.size), None) + told
+        moments = np.repeat(np.array([before, now]), rows.size)
+        told = self._tell(cases, rows, moments, None) + told
+        if self.trails is not None:
+            changed = self.trails.tell(self.trails.of(rows), cases, moments, None)
+            told += self._item_facts(changed, rows, cases)
         old = Cases(self.layout, cases.wide[:, : rows.size], cases.narrow[:, : rows.size])
-        self._leave(rows[self._leaves(old) <= now])
+        self._leave(rows[self._leaves(rows, old) <= now])
         self._schedule(rows, self.cases(rows))
         if self._left > max(_SPARSE, len(self) // 4):
             self._compact()
@@ -232,6 +260,9 @@ class CaseTable:
             yield from self._tell(cases, rows, self.now, None)
             for items in self.items.values():
                 yield from self._item_facts(items.standing(rows, cases, self.now), rows, cases)
+            if self.trails is not None:
+                told = self.trails.tell(self.trails.of(rows), cases, self.now, None)
+                yield from self._item_facts(told, rows, cases)
 
     def adopt(self, other: CaseTable) -> None:
         """Take over the cases of a table of the same process (under another catalogue that left it as it was)."""
@@ -250,6 +281,8 @@ class CaseTable:
         }
         for name, items in self.items.items():
             arrays |= {f"item.{name}.{part}": array for part, array in items.arrays(n).items()}
+        if self.trails is not None:
+            arrays |= prefixed("trails", self.trails.arrays(n))
         return {"now": self.now}, arrays
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -273,6 +306,8 @@ class CaseTable:
                     if part.startswith(prefix)
                 }
             )
+        if self.trails is not None:
+            self.trails.load(under("trails", arrays))
         for start in range(0, n, _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, n))
             self._schedule(rows, self.cases(rows))
@@ -294,6 +329,8 @@ class CaseTable:
         self._wide[before:n], self._narrow[before:n] = self.layout.empty_wide, self.layout.empty_narrow
         for items in self.items.values():
             items.reserve(n)
+        if self.trails is not None:
+            self.trails.reserve(n)
 
     def _side_by_side(self, rows: Places) -> Cases:
         """The rows twice, transposed: the first half stays as it was, the second is worked on."""
@@ -324,6 +361,9 @@ class CaseTable:
             for capture in self._captured.get(hit.step, ()):
                 if capture.narrow:
                     cases.narrow[capture.column][new[at[part]]] = hit.narrow(capture)[own]
+                elif capture.due is not None:
+                    times_due = promised(hit, capture.due, capture.type, own)
+                    cases.wide[capture.column][new[at[part]]] = times_due
                 else:
                     values = hit.number(capture.field)[own]
                     values = np.where(values == NULL, capture.absent, values)
@@ -350,23 +390,37 @@ class CaseTable:
 
     def _schedule(self, rows: Places, cases: Cases) -> None:
         """Write down when the truth about these cases can next change without an event."""
-        soonest = self._leaves(cases)
-        for due in self.layout.case_dues.values():
-            at = promises(cases, due, self.now)
-            pending = (at.due > self.now) & (at.stop > at.due)
+        soonest = self._leaves(rows, cases)
+        for due, promise in self._pending:
+            at = promises(cases, due, self.now, promise)
+            counts = at.stop > at.due
+            if (due.name, promise) in self._kept:
+                counts |= at.until <= at.due
+            pending = (at.due > self.now) & counts
             soonest = np.minimum(soonest, np.where(pending, at.due, NEVER))
         self._next[rows] = soonest
         self._soonest = min(self._soonest, int(soonest.min(initial=NEVER)))
 
-    def _leaves(self, cases: Cases) -> Numbers:
-        """When each case leaves: its grace after the last event, once it is closed or where it was never opened."""
+    def _leaves(self, rows: Places, cases: Cases) -> Numbers:
+        """When each case leaves: its grace after the last event, once it is closed or where it was never opened; but
+        not before it has been told whether it kept its due times, where that is asked.
+        """
         done = ((cases.ended != NEVER) | (cases.opened == NEVER)) & (cases.last != LONG_AGO)
-        return np.where(done, cases.last + self.process.grace_ms, NEVER)
+        leaves = cases.last + self.process.grace_ms
+        for name, promise in self._kept:
+            if name in self.items:
+                leaves = np.maximum(leaves, self.items[name].latest(rows))
+                continue
+            due = cases.due(self.layout.case_dues[name], promise)
+            leaves = np.where(due == NEVER, leaves, np.maximum(leaves, due))
+        return np.where(done, leaves, NEVER)
 
     def _leave(self, rows: Places) -> None:
         self._wide[rows], self._narrow[rows] = self.layout.empty_wide, self.layout.empty_narrow
         for items in self.items.values():
             items.leave(rows)
+        if self.trails is not None:
+            self.trails.leave(rows)
         self._left += rows.size
 
     def _compact(self) -> None:
@@ -382,6 +436,8 @@ class CaseTable:
         self._scratch = np.empty(self._next.size, np.intp)
         for items in self.items.values():
             items.keep(moved, len(self))
+        if self.trails is not None:
+            self.trails.keep(moved, len(self))
         self._left = 0
 
     def _tell(self, cases: Cases, rows: Places, now: Numbers | int, restate: Mask | None) -> list[Facts]:
@@ -412,7 +468,7 @@ class CaseTable:
         told = []
         for items in self.items.values():
             field = self.layout.field(items.due.step, items.due.item or "")
-            events = list(named(taken, items.due, field, found))
+            events = list(named(taken, items.due, self.layout.due_type(items.due), field, found))
             changes = items.update(rows, changed, events, cases, now=self.now, restate=restate)
             told += self._item_facts(changes, rows, cases)
         return told

@@ -7,18 +7,22 @@ complete and consistent: reading YAML, defaults and lint are in ``services/catal
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class FieldType(StrEnum):
-    """Types of event fields; decimals are int64 fixed point with ``Field.scale`` digits, never floats."""
+    """Types of event fields; decimals are int64 fixed point with ``Field.scale`` digits, never floats.
+
+    A date is a day of a calendar, in no time zone: the epoch ms of its 00:00 in UTC.
+    """
 
     STRING = "string"
     INTEGER = "integer"
     DECIMAL = "decimal"
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
+    DATE = "date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,52 @@ class EventType:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a process: the first event of that type (by event time, then identity) that passes the filter."""
+    """A step of a process: the first event of that type (by event time, then identity) that passes the filter.
+
+    ``timeless``: when it happened is unknown; the event's time says when that was seen, at the latest. ``done`` (then
+    there is no ``event``): it is reached at the moment from which on nothing is left of that remainder.
+    """
 
     name: str
     event: str
     filter: str | None = None
+    timeless: bool = False
+    done: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """How much of something there is: the sum of a number field over all events of a step."""
+
+    step: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffs:
+    """When something leaves: at ``times`` (minutes of the local day) on ``weekdays`` (0: Monday) in ``timezone``, but
+    for the dates in ``closed`` (ISO 8601). Values of the field ``by`` may have times of their own, in ``each``.
+    """
+
+    times: tuple[int, ...]
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    timezone: str = "UTC"
+    closed: tuple[str, ...] = ()
+    by: str | None = None
+    each: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """A time by which a step must have happened.
 
-    Either ``field`` of ``step``'s event holds the instant, or it is ``within_ms`` after ``step``. ``until`` is the
-    step that meets it. ``item`` names the field that tells items of a case apart: then each item has its own due
-    time (``step``'s event type then gives one event per item), and the case's ``until`` step meets them all.
+    Either ``field`` of ``step``'s event holds the instant, or it is ``within_ms`` after ``step``, or the next of
+    ``cut_offs``. ``until`` is the step that meets it. ``item`` names the field that tells items of a case apart: then
+    each item has its own due time (``step``'s event type then gives one event per item), and the case's ``until``
+    step meets them all.
+
+    With a ``timezone`` it is a day: it is over with the last millisecond of that day there. ``renewed_by`` are steps
+    whose events (each of them) carry ``field``, too: then the first promise and the current one are both kept.
     """
 
     name: str
@@ -123,6 +159,9 @@ class Due:
     field: str | None = None
     within_ms: int | None = None
     item: str | None = None
+    timezone: str | None = None
+    cut_offs: CutOffs | None = None
+    renewed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +169,8 @@ class Process:
     """The life of one kind of business object as its events tell it.
 
     ``attributes`` are what a case learns: name → (step, field) of that step's first event. ``stuck_ms``: a case
-    without a new step for so long is stuck. ``grace_ms``: closed cases are remembered for so long.
+    without a new step for so long is stuck. ``grace_ms``: closed cases are remembered for so long. ``remainders`` are
+    quantities added and subtracted: what is still to be done.
     """
 
     name: str
@@ -143,6 +183,13 @@ class Process:
     stuck_ms: int | None = None
     grace_ms: int = 86_400_000
     description: str = ""
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    remainders: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def told_by(self) -> tuple[str, ...]:
+        """The event types of its steps."""
+        return tuple(dict.fromkeys(step.event for step in self.steps if step.event))
 
 
 class KpiType(StrEnum):
@@ -216,7 +263,9 @@ class Target:
 class MeasureSpec:
     """What is aggregated: over events (``event``), or over what a process tells (``process`` and one of ``step``,
     ``due``). ``outcome`` of a due: ``met`` (its step has come, at that moment), ``on_time`` or ``late`` (a part of
-    ``met``), ``missed`` (the moment has passed without the step, at that moment). ``field`` may be ``lateness``.
+    ``met``); or, at the due time, ``due`` (it has passed), ``kept`` or ``missed`` (a part of ``due``: the step had
+    come, or had not), ``unknown`` (it has passed, and the case has ended nobody knows when). ``field`` may be
+    ``lateness``. ``promise`` says which due time is meant where it was promised anew: ``first`` or ``current``.
     """
 
     agg: Agg
@@ -225,6 +274,7 @@ class MeasureSpec:
     step: str | None = None
     due: str | None = None
     outcome: str = "met"
+    promise: str = "first"
     field: str | None = None
     percentile: float | None = None
     filter: str | None = None
@@ -243,7 +293,8 @@ class Kpi:
     * conversion: ``process``, ``start``, ``end``, ``within_ms``: the share of cases with ``start`` in the window
       that reached ``end`` within that time;
     * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``;
-    * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``; or ``numerator``
+    * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``, of cases or of
+      what is left of their remainder ``quantity``, times the attribute ``price`` where there is one; or ``numerator``
       (in) and ``denominator`` (out) as measures.
 
     Whatever the type, the number shown is ``scale`` times what was computed (100 makes a ratio percent). Times are
@@ -275,7 +326,10 @@ class Kpi:
     percentile: float | None = None
     of: str | None = None
     due: str | None = None
+    promise: str = "first"
     step: str | None = None
+    quantity: str | None = None
+    price: str | None = None
     filter: str | None = None
     target: Target | None = None
     minimum_samples: int = 1

@@ -25,6 +25,7 @@ from services.domain.catalogue import (
 from services.domain.formulas import parse_formula
 from services.domain.identity import hash64
 from services.domain.program import (
+    QUANTITY,
     ConversionFeed,
     Cube,
     DueFeed,
@@ -37,6 +38,7 @@ from services.domain.program import (
     OpenFeed,
     OverdueFeed,
     Program,
+    QuantityFeed,
     StepFeed,
     WaitingFeed,
 )
@@ -206,21 +208,34 @@ def _parts(catalogue: Catalogue, kpi: Kpi) -> dict[str, _Part]:
             both = DurationFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end))
             return {"value": _Part(both, agg, None if agg is Agg.COUNT else "duration", own)}
         case KpiType.LEVEL if kpi.of is not None:
-            return {"value": _Part(_level_feed(kpi), Agg.COUNT, None, own)}
+            return {"value": _level(kpi, own)}
     roles = ("plus", "minus") if kpi.type is KpiType.LEVEL else ("numerator", "denominator")
     parts = [_named(catalogue, part, own) for part in (kpi.numerator, kpi.denominator)]
     return dict(zip(roles, parts, strict=True))
+
+
+def _level(kpi: Kpi, own: tuple[str, ...]) -> _Part:
+    if kpi.quantity is None:
+        return _Part(_level_feed(kpi), Agg.COUNT, None, own)
+    return _Part(_quantity_feed(kpi), Agg.SUM, QUANTITY, own)
 
 
 def _level_feed(kpi: Kpi) -> Feed:
     process = _set(kpi.process)
     match kpi.of:
         case "overdue":
-            return OverdueFeed(process, _set(kpi.due))
+            return OverdueFeed(process, _set(kpi.due), kpi.promise)
         case "waiting":
             return WaitingFeed(process, _set(kpi.step))
         case _:
             return OpenFeed(process)
+
+
+def _quantity_feed(kpi: Kpi) -> QuantityFeed:
+    name = {"overdue": kpi.due, "waiting": kpi.step}.get(_set(kpi.of), "")
+    return QuantityFeed(
+        _set(kpi.process), _set(kpi.of), _set(name), kpi.promise, _set(kpi.quantity), kpi.price
+    )
 
 
 def _named(catalogue: Catalogue, part: str | MeasureSpec | None, own: tuple[str, ...]) -> _Part:
@@ -238,7 +253,7 @@ def _of_spec(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
     elif spec.step is not None:
         feed = StepFeed(_set(spec.process), spec.step)
     else:
-        feed = DueFeed(_set(spec.process), _set(spec.due), spec.outcome)
+        feed = DueFeed(_set(spec.process), _set(spec.due), spec.outcome, spec.promise)
     return _Part(feed, spec.agg, None if spec.agg is Agg.COUNT else spec.field, (*_texts(spec.filter), *own))
 
 
@@ -248,6 +263,8 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
     compiled = compile_filter(text, fields) if text else None
     number = fields.get(part.field) if part.field else None
     scale = number.scale if number else 0
+    if isinstance(part.feed, QuantityFeed):
+        scale = _quantity_scale(catalogue, part.feed, fields)
     read = sorted(
         {*(compiled.fields if compiled else ()), *([part.field] if number else ()), *key.dimensions}
     )
@@ -257,6 +274,7 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
             _feed_words(part.feed),
             part.agg,
             part.field,
+            scale,
             text,
             [(fields[name].type, fields[name].scale) for name in read if name in fields],
             _process_words(catalogue, part.feed),
@@ -281,6 +299,16 @@ def is_revocable(catalogue: Catalogue, feed: Feed) -> bool:
     return not isinstance(feed, EventFeed) or catalogue.events[feed.event].correctable is not None
 
 
+def _quantity_scale(catalogue: Catalogue, feed: QuantityFeed, fields: Mapping[str, Field]) -> int:
+    """The decimal digits of what is left of a remainder, times a price: those of the most exact quantity, and its."""
+    process = catalogue.processes[feed.process]
+    events = {step.name: step.event for step in process.steps}
+    scales = [
+        catalogue.events[events[one.step]].fields[one.field].scale for one in process.quantities.values()
+    ]
+    return max(scales, default=0) + (fields[feed.price].scale if feed.price else 0)
+
+
 def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:
     """What a measure over this feed may filter and group by."""
     if isinstance(feed, EventFeed):
@@ -297,7 +325,7 @@ def _correction_words(catalogue: Catalogue, feed: Feed) -> object:
     if isinstance(feed, EventFeed):
         types = {feed.event}
     else:
-        types = {step.event for step in catalogue.processes[feed.process].steps}
+        types = set(catalogue.processes[feed.process].told_by)
     said = {name: catalogue.events[name].correctable for name in sorted(types)}
     reversing = [
         event.name for event in catalogue.events.values() if event.reverses and event.reverses.event in types
@@ -310,8 +338,10 @@ def _process_words(catalogue: Catalogue, feed: Feed) -> object:
     if isinstance(feed, EventFeed):
         return None
     process: Process = catalogue.processes[feed.process]
-    keys = sorted({catalogue.events[step.event].objects.get(process.object, "") for step in process.steps})
-    return [keys, replace(process, description="", attributes=dict(process.attributes))]
+    keys = sorted({catalogue.events[event].objects.get(process.object, "") for event in process.told_by})
+    events = {step.name: step.event for step in process.steps}
+    dues = [catalogue.events[events[due.step]].fields[due.field].type for due in process.dues if due.field]
+    return [keys, dues, replace(process, description="", attributes=dict(process.attributes))]
 
 
 def _cube_key(kpi: Kpi, judge: int) -> _CubeKey:

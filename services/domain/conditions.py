@@ -24,6 +24,7 @@ from services.domain.rows import NULL, Mask, Numbers, Rows
 Types = Mapping[str, Field]
 Test = Callable[[Rows], Mask]
 _NUMBERS = {FieldType.INTEGER, FieldType.DECIMAL}
+_TIMES = {FieldType.TIMESTAMP, FieldType.DATE}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -214,7 +215,7 @@ def _same_kind(spec: Field, constant: Constant, at: int) -> None:
         case str():
             fits, kind = spec.type is FieldType.STRING, "a string"
         case Fraction():
-            fits, kind = spec.type is FieldType.TIMESTAMP, "a time"
+            fits, kind = spec.type in _TIMES, "a time"
         case _:
             fits, kind = spec.type in _NUMBERS, "a number"
     if fits:
@@ -222,6 +223,7 @@ def _same_kind(spec: Field, constant: Constant, at: int) -> None:
     remedy = {
         FieldType.STRING: "put it in quotes",
         FieldType.TIMESTAMP: 'write timestamp("2024-05-01T00:00:00Z")',
+        FieldType.DATE: 'write timestamp("2024-05-01T00:00:00Z")',
         FieldType.BOOLEAN: "compare with true or false",
     }.get(spec.type, "compare with a number, without quotes")
     raise FilterError(f"{spec.name!r} is {a(spec.type)}, this is {kind}", at, remedy)
@@ -259,7 +261,7 @@ def _two_fields(op: str, left: Field, right: Field, at: int) -> Test:
         return lambda rows: np.asarray(compare(_order(rows, left, right), 0))
     if left.type is not right.type:
         raise FilterError(f"{left.name!r} is {a(left.type)}, {right.name!r} is {a(right.type)}", at)
-    if left.type is FieldType.TIMESTAMP:
+    if left.type in _TIMES:
         return lambda rows: np.asarray(compare(rows.number(left.name), rows.number(right.name)))
     if op in _FLIPPED:
         raise Outside(at, f"{op!r} between two fields of type {left.type}")

@@ -10,7 +10,7 @@ its case has left, would otherwise stand in them for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -19,24 +19,32 @@ import numpy as np
 from services.domain.case_columns import NEVER, Cases, Layout
 from services.domain.catalogue import Due
 from services.domain.program import (
+    QUANTITY,
     ConversionFeed,
     DueFeed,
     DurationFeed,
     Feed,
     OpenFeed,
     OverdueFeed,
+    QuantityFeed,
     StepFeed,
     WaitingFeed,
 )
-from services.domain.rows import Mask, Numbers, Places
+from services.domain.rows import NULL, Mask, Numbers, Places
 
 Line = tuple[Numbers, Numbers | None]
+
+KEPT = frozenset({"due", "kept"})
+"""Outcomes that a case which has ended may still come to, when its due time passes."""
+AT_THE_DUE_TIME = KEPT | {"missed", "unknown"}
+"""Outcomes that count at the due time; the others count when the step comes."""
 
 
 class Promises(NamedTuple):
     """Due times of cases or of items, and what decides about them; arrays of equal length.
 
     ``until`` is the step that meets it, ``stop`` the earlier of it and the end of the case, ``now`` engine time.
+    ``unsure``: the case has ended nobody knows when, so that the end proves nothing (None: of none).
     """
 
     due: Numbers
@@ -44,11 +52,30 @@ class Promises(NamedTuple):
     stop: Numbers
     opened: Numbers
     now: Numbers | int
+    unsure: Mask | None
+
+    @property
+    def passed(self) -> Mask:
+        """It has passed before its step came and before the case is known to have ended."""
+        return (self.due <= self.now) & (self.stop > self.due)
+
+    @property
+    def doubtful(self) -> Mask:
+        """It has passed so, but the case may have ended before."""
+        if self.unsure is None:
+            return np.zeros(self.due.size, np.bool_)
+        doubtful: Mask = self.passed & self.unsure & (self.until == NEVER)
+        return doubtful
 
     @property
     def missed(self) -> Mask:
         """It has passed before its step came and before the case ended."""
-        return (self.due <= self.now) & (self.stop > self.due)
+        return self.passed if self.unsure is None else self.passed & ~self.doubtful
+
+    @property
+    def kept(self) -> Mask:
+        """It has passed, and its step had come."""
+        return (self.due <= self.now) & (self.until <= self.due)
 
 
 class Story(NamedTuple):
@@ -69,19 +96,56 @@ class PromiseStory(NamedTuple):
     lines: Callable[[Promises], Sequence[Line]]
 
 
-def promises(cases: Cases, due: Due, now: Numbers | int) -> Promises:
+class Moves(NamedTuple):
+    """Movements and what they leave of each remainder (``left``); ``case`` is the position of each one's case."""
+
+    cases: Cases
+    case: Places
+    time: Numbers
+    left: Mapping[str, Numbers]
+
+
+class QuantityStory(NamedTuple):
+    """The same for what is left of a remainder, movement by movement."""
+
+    feed: QuantityFeed
+    signs: tuple[int, ...]
+    number: str
+    lines: Callable[[Moves, Numbers | int], Sequence[Line]]
+
+
+def promises(cases: Cases, due: Due, now: Numbers | int, promise: str = "first") -> Promises:
     """The promises of a due without items."""
     until = cases.time(due.until)
-    return Promises(cases.due(due), until, np.minimum(until, cases.ended), cases.opened, now)
+    stop = np.minimum(until, cases.ended)
+    return Promises(cases.due(due, promise), until, stop, cases.opened, now, cases.unsure)
 
 
 def promise_story(feed: DueFeed | OverdueFeed) -> PromiseStory:
     """The lines of a due's feed."""
     if isinstance(feed, OverdueFeed):
         return PromiseStory(feed, (1, -1), None, _overdue)
-    if feed.outcome == "missed":
-        return PromiseStory(feed, (1,), None, _missed)
-    return PromiseStory(feed, (1,), "lateness", _OUTCOMES[feed.outcome])
+    number = None if feed.outcome in AT_THE_DUE_TIME else "lateness"
+    return PromiseStory(feed, (1,), number, _OUTCOMES[feed.outcome])
+
+
+def quantity_story(layout: Layout, feed: QuantityFeed) -> QuantityStory:
+    """What is left of a remainder in a level of cases: each movement counts while its case does."""
+    level, price = story(layout, feed.level), layout.attributes[feed.price] if feed.price else None
+
+    def lines(at: Moves, now: Numbers | int) -> Sequence[Line]:
+        (since, _), (until, _) = level.lines(at.cases, now)
+        left = at.left[feed.remainder]
+        counts = left != 0
+        if price is not None:
+            prices = at.cases.wide[price.column][at.case]
+            counts &= prices != NULL
+            left = left * np.where(counts, prices, 0)
+        comes, goes = np.maximum(at.time, since[at.case]), until[at.case]
+        counts &= comes < goes
+        return [(np.where(counts, comes, NEVER), left), (np.where(counts, goes, NEVER), left)]
+
+    return QuantityStory(feed, (1, -1), QUANTITY, lines)
 
 
 def story(layout: Layout, feed: Feed) -> Story:
@@ -108,7 +172,10 @@ def story(layout: Layout, feed: Feed) -> Story:
         case DueFeed() | OverdueFeed():
             due, told = layout.case_dues[feed.due], promise_story(feed)
             return Story(
-                feed, told.signs, told.number, lambda cases, now: told.lines(promises(cases, due, now))
+                feed,
+                told.signs,
+                told.number,
+                lambda cases, now: told.lines(promises(cases, due, now, feed.promise)),
             )
         case _:
             raise KeyError(feed)
@@ -152,16 +219,36 @@ def _late(at: Promises) -> Sequence[Line]:
     return [(np.where(at.until > at.due, at.until, NEVER), at.until - at.due)]
 
 
+def _due(at: Promises) -> Sequence[Line]:
+    return [(np.where(at.missed | at.kept, at.due, NEVER), None)]
+
+
+def _kept(at: Promises) -> Sequence[Line]:
+    return [(np.where(at.kept, at.due, NEVER), None)]
+
+
 def _missed(at: Promises) -> Sequence[Line]:
     return [(np.where(at.missed, at.due, NEVER), None)]
 
 
+def _unknown(at: Promises) -> Sequence[Line]:
+    return [(np.where(at.doubtful, at.due, NEVER), None)]
+
+
 def _overdue(at: Promises) -> Sequence[Line]:
-    counts = at.missed & (at.opened != NEVER)
+    counts = at.passed & (at.opened != NEVER)
     return [(np.where(counts, at.due, NEVER), None), (np.where(counts, at.stop, NEVER), None)]
 
 
-_OUTCOMES: dict[str, Callable[[Promises], Sequence[Line]]] = {"met": _met, "on_time": _on_time, "late": _late}
+_OUTCOMES: dict[str, Callable[[Promises], Sequence[Line]]] = {
+    "met": _met,
+    "on_time": _on_time,
+    "late": _late,
+    "due": _due,
+    "kept": _kept,
+    "missed": _missed,
+    "unknown": _unknown,
+}
 
 
 class Told(NamedTuple):
@@ -182,7 +269,7 @@ class Differences(NamedTuple):
 
 
 def differences(
-    stories: Sequence[Story | PromiseStory], lines: Sequence[Line], restate: Mask | None
+    stories: Sequence[Story | PromiseStory | QuantityStory], lines: Sequence[Line], restate: Mask | None
 ) -> Differences:
     """Tell what differs between the first half of each line (old rows) and the second (the same rows, new).
 
@@ -216,6 +303,6 @@ def differences(
     return Differences(at, times.ravel()[flat], weight, told)
 
 
-def _numbers(story: Story | PromiseStory, line: Line, at: Places) -> dict[str, Numbers]:
-    """The number of a feed, which then has but one line."""
+def _numbers(story: Story | PromiseStory | QuantityStory, line: Line, at: Places) -> dict[str, Numbers]:
+    """The number of a feed, which is the same in all its lines."""
     return {} if story.number is None or line[1] is None else {story.number: line[1][at]}

@@ -248,8 +248,9 @@ class ClosedWindows:
 
 @dataclass(frozen=True, slots=True)
 class CaseFact:
-    """One notable case. ``steps``: step → its time; ``dues``: due (``name`` or ``name/item``) → (due time, met time
-    or None). ``flags``: open, closed, overdue, stuck, waiting.
+    """One notable case. ``steps``: step → its time; ``dues``: due (``name``, ``name/item``, ``name/current`` of one
+    that was promised anew) → (due time, met time or None). ``flags``: open, closed, moment_unknown (then ``closed`` is
+    None all the same), overdue, stuck, waiting. ``quantities`` and remainders are decimals as text.
     """
 
     case: str
@@ -261,6 +262,7 @@ class CaseFact:
     steps: dict[str, int]
     dues: dict[str, tuple[int, int | None]]
     flags: list[str]
+    quantities: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

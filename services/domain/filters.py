@@ -175,7 +175,7 @@ def _values(rows: Rows, spec: Field) -> list[object]:
             convert: Callable[[int], object] = int
         case FieldType.DECIMAL:
             convert = lambda value: value / 10**spec.scale  # noqa: E731 - one of three one-liners
-        case FieldType.TIMESTAMP:
+        case FieldType.TIMESTAMP | FieldType.DATE:
             convert = lambda value: datetime.fromtimestamp(value / 1000, UTC)  # noqa: E731 - one of three one-liners
     return [None if value == NULL else convert(value) for value in rows.number(spec.name).tolist()]
 

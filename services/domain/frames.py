@@ -201,6 +201,7 @@ _SECTIONS = {
     FieldType.INTEGER: _NUMBERS,
     FieldType.DECIMAL: _NUMBERS,
     FieldType.TIMESTAMP: _NUMBERS,
+    FieldType.DATE: _NUMBERS,
     FieldType.BOOLEAN: _FLAGS,
 }
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.case_columns import LAST_TIE, NEVER, Cases, earliest, grown
+from services.domain.case_columns import LAST_TIE, LONG_AGO, NEVER, Cases, earliest, grown
 from services.domain.catalogue import Due
+from services.domain.chains import Chains
 from services.domain.contributions import Differences, Promises, PromiseStory, differences
 from services.domain.index import Index
 from services.domain.rows import Codes, Hashes, Mask, Numbers, Places
@@ -54,8 +55,7 @@ class Items:
         self._stories = stories
         self._index = Index()
         self._labels = Texts()
-        self._head = np.full(64, -1, np.int32)
-        self._case, self._next = np.full(64, -1, np.int32), np.full(64, -1, np.int32)
+        self._chains = Chains()
         self._time, self._due = np.full(64, NEVER), np.full(64, NEVER)
         self._tie = np.full(64, LAST_TIE, np.int32)
 
@@ -65,12 +65,12 @@ class Items:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        arrays = (self._head, self._case, self._next, self._time, self._due, self._tie)
-        return self._index.nbytes + self._labels.nbytes + sum(array.nbytes for array in arrays)
+        own = self._time.nbytes + self._due.nbytes + self._tie.nbytes
+        return own + self._index.nbytes + self._labels.nbytes + self._chains.nbytes
 
     def reserve(self, cases: int) -> None:
         """There are so many rows of cases now."""
-        self._head = grown(self._head, cases, -1)
+        self._chains.reserve(cases)
 
     def update(
         self,
@@ -93,7 +93,7 @@ class Items:
         old = self._due[at]
         for events, items in zip(named, touched, strict=True):
             self._apply(events, items)
-        local = np.searchsorted(rows, self._case[at])
+        local = np.searchsorted(rows, self._chains.case[at])
         due = np.concatenate([old, self._due[at]])
         case = np.concatenate([local, local + rows.size])
         return self._tell(at, due, case, cases, now, restate=None if restate is None else restate[local])
@@ -105,11 +105,11 @@ class Items:
 
     def cases_of(self, items: Codes) -> Codes:
         """The rows of their cases."""
-        return self._case[items]
+        return self._chains.case[items]
 
     def pass_time(self, items: Codes, rows: Places, cases: Cases, before: int, now: int) -> list[ItemsTold]:
         """Tell what engine time going from ``before`` to ``now`` means; ``cases`` holds ``rows`` twice."""
-        local = np.searchsorted(rows, self._case[items])
+        local = np.searchsorted(rows, self._chains.case[items])
         due = self._due[items]
         times = np.repeat(np.array([before, now]), items.size)
         case = np.concatenate([local, local + rows.size])
@@ -120,19 +120,22 @@ class Items:
         items = np.sort(self.of(rows))
         if not items.size:
             return []
-        local = np.searchsorted(rows, self._case[items])
+        local = np.searchsorted(rows, self._chains.case[items])
         due = self._due[items]
         case = np.concatenate([local, local + rows.size])
         return self._tell(items, np.concatenate([np.full_like(due, NEVER), due]), case, cases, now)
 
     def of(self, cases: Places) -> Codes:
         """All items of some cases."""
-        found = [np.empty(0, np.int32)]
-        at = self._head[cases]
-        while (at := at[at >= 0]).size:
-            found.append(at)
-            at = self._next[at]
-        return np.concatenate(found)
+        return self._chains.of(cases)
+
+    def latest(self, cases: Places) -> Numbers:
+        """Of each of some cases (ascending) the last due time; ``LONG_AGO`` without one."""
+        items = self.of(cases)
+        items = items[self._due[items] != NEVER]
+        found = np.full(cases.size, LONG_AGO)
+        np.maximum.at(found, np.searchsorted(cases, self._chains.case[items]), self._due[items])
+        return found
 
     def label(self, item: int) -> str:
         """What the item is called."""
@@ -140,49 +143,33 @@ class Items:
 
     def due_times(self) -> tuple[Numbers, Codes]:
         """Each item's due time and the row of its case (-1: it has left)."""
-        return self._due[: len(self)], self._case[: len(self)]
+        return self._due[: len(self)], self._chains.case[: len(self)]
 
     def leave(self, cases: Places) -> None:
         """The cases have left, and their items with them."""
-        items = self.of(cases)
-        self._head[cases] = -1
-        for array, absent in ((self._case, -1), (self._next, -1), (self._tie, LAST_TIE)):
-            array[items] = absent
+        items = self._chains.leave(cases)
+        self._tie[items] = LAST_TIE
         self._time[items] = self._due[items] = NEVER
 
     def keep(self, moved: Codes, cases: int) -> None:
         """Cases have been renumbered (``moved`` gives each old row's new one, -1 last); items that left go."""
-        kept = self._case[: len(self)] >= 0
+        kept = self._chains.case[: len(self)] >= 0
         items = self._index.keep(kept)
         self._labels.keep(kept)
-        n = len(self)
-        for name, absent in (
-            ("_time", NEVER),
-            ("_due", NEVER),
-            ("_tie", LAST_TIE),
-            ("_case", -1),
-            ("_next", -1),
-        ):
+        for name, absent in (("_time", NEVER), ("_due", NEVER), ("_tie", LAST_TIE)):
             array = getattr(self, name)[: kept.size][kept]
-            setattr(self, name, grown(array, max(64, n), absent))
-        self._case[:n], self._next[:n] = moved[self._case[:n]], items[self._next[:n]]
-        head = np.full(max(64, cases), -1, np.int32)
-        old = self._head[: moved.size - 1]
-        stay = moved[: old.size] >= 0
-        head[moved[: old.size][stay]] = items[old[stay]]
-        self._head = head
+            setattr(self, name, grown(array, max(64, len(self)), absent))
+        self._chains.keep(items, moved, cases)
 
     def arrays(self, cases: int) -> dict[str, NDArray[Any]]:
         """A copy of everything, by name."""
         n = len(self)
         return {
             "keys": self._index.keys().copy(),
-            "case": self._case[:n].copy(),
-            "next": self._next[:n].copy(),
             "time": self._time[:n].copy(),
             "tie": self._tie[:n].copy(),
             "due": self._due[:n].copy(),
-            "head": self._head[:cases].copy(),
+            **self._chains.arrays(n, cases),
             "labels": np.frombuffer(self._labels.blob, np.uint8),
             "offsets": self._labels.offsets,
         }
@@ -192,33 +179,23 @@ class Items:
         self._index = Index(arrays["keys"])
         self._labels = Texts(arrays["labels"].tobytes(), arrays["offsets"])
         n = len(self)
-        self._case, self._next = grown(arrays["case"], n, -1), grown(arrays["next"], n, -1)
         self._time, self._due = grown(arrays["time"], n, NEVER), grown(arrays["due"], n, NEVER)
         self._tie = grown(arrays["tie"], n, LAST_TIE)
-        self._head = grown(arrays["head"], 64, -1)
+        self._chains.load(arrays)
 
     def _rows(self, events: Named) -> Codes:
         rows, before = self._index.upsert(events.keys)
         if len(self) > before:
             new, first = np.unique(rows, return_index=True)
             self._labels.extend(events.labels(first[new >= before]))
-            self._case, self._next = grown(self._case, len(self), -1), grown(self._next, len(self), -1)
+            self._chains.grow(len(self))
             self._time, self._due = grown(self._time, len(self), NEVER), grown(self._due, len(self), NEVER)
             self._tie = grown(self._tie, len(self), LAST_TIE)
-        loose = self._case[rows] < 0
+        loose = self._chains.case[rows] < 0
         if loose.any():
             fresh, first = np.unique(rows[loose], return_index=True)
-            self._chain(fresh, events.case[loose][first])
+            self._chains.link(fresh, events.case[loose][first])
         return rows
-
-    def _chain(self, items: Codes, cases: Places) -> None:
-        order = np.argsort(cases, kind="stable")
-        items, cases = items[order], cases[order]
-        previous = np.concatenate([[-1], items[:-1]]).astype(np.int32)
-        starts = np.concatenate([[True], cases[1:] != cases[:-1]])
-        self._next[items] = np.where(starts, self._head[cases], previous)
-        self._head[cases] = items  # of repeated indices numpy keeps the last: each chain's new head
-        self._case[items] = cases
 
     def _apply(self, events: Named, items: Codes) -> None:
         time = self._time[items]
@@ -241,7 +218,9 @@ class Items:
         if not self._stories:
             return []
         until = cases.time(self.due.until)[case]
-        at = Promises(due, until, np.minimum(until, cases.ended[case]), cases.opened[case], now)
+        stop = np.minimum(until, cases.ended[case])
+        unsure = None if cases.unsure is None else cases.unsure[case]
+        at = Promises(due, until, stop, cases.opened[case], now, unsure)
         lines = [line for story in self._stories for line in story.lines(at)]
         found = differences(self._stories, lines, restate)
         if not found.told:

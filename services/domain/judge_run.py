@@ -367,7 +367,7 @@ def _sources(program: Program, one: Reading) -> frozenset[str]:
         if isinstance(feed, EventFeed):
             events.add(feed.event)
         else:
-            events |= {step.event for step in catalogue.processes[feed.process].steps}
+            events |= set(catalogue.processes[feed.process].told_by)
     return frozenset(source for event in events for source in catalogue.events[event].sources)
 
 

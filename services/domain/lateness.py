@@ -18,9 +18,7 @@ from services.domain.rows import Mask, Numbers
 
 def dependents(program: Program) -> Mapping[str, Sequence[Cube]]:
     """Event type → cubes whose panes its events belong to, one for each different way of closing and leaving."""
-    steps = {
-        name: {step.event for step in process.steps} for name, process in program.catalogue.processes.items()
-    }
+    steps = {name: process.told_by for name, process in program.catalogue.processes.items()}
     found: dict[str, dict[tuple[int, int, int, bool], Cube]] = {}
     for cube in program.cubes:
         for event in {event for measure in cube.measures for event in _events(measure.feed, steps)}:

@@ -64,14 +64,18 @@ class DurationFeed:
 
 @dataclass(frozen=True, slots=True)
 class DueFeed:
-    """A due time resolved (outcome met, on_time, late: at the until step; number ``lateness`` = step - due, ms) or
-    passed unmet (missed: at the due time; it stays missed when the step comes later, and then is late too). A case
-    that ends before its due time misses nothing. One row per item where the due has items.
+    """A due time, read in one of two ways. One row per item where the due has items.
+
+    At the until step (number ``lateness`` = step - due, ms): ``met``, of which ``on_time`` and ``late``.
+    At the due time, once it has passed: ``due``, of which ``kept`` and ``missed``. What is missed stays so when the
+    step comes later. A case that ends before its due time misses nothing; of one that has ended nobody knows when,
+    nothing is said but ``unknown``.
     """
 
     process: str
     due: str
     outcome: str
+    promise: str = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class OverdueFeed:
 
     process: str
     due: str
+    promise: str = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,35 @@ class ConversionFeed:
     within_ms: int
 
 
-Feed = EventFeed | StepFeed | DurationFeed | DueFeed | OpenFeed | OverdueFeed | WaitingFeed | ConversionFeed
+QUANTITY = "quantity."
+"""The number of a quantity's feed; the dot keeps it apart from attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityFeed:
+    """A level of cases (``open``, ``overdue``, ``waiting``), each as much as is left of ``remainder``, times the
+    attribute ``price`` where there is one: each movement, from when it counts until when it no longer does.
+    """
+
+    process: str
+    of: str
+    name: str
+    promise: str
+    remainder: str
+    price: str | None
+
+    @property
+    def level(self) -> OpenFeed | OverdueFeed | WaitingFeed:
+        """The level itself; ``name`` is its due time or step."""
+        if self.of == "overdue":
+            return OverdueFeed(self.process, self.name, self.promise)
+        return WaitingFeed(self.process, self.name) if self.of == "waiting" else OpenFeed(self.process)
+
+
+CaseFeed = (
+    StepFeed | DurationFeed | DueFeed | OpenFeed | OverdueFeed | WaitingFeed | ConversionFeed | QuantityFeed
+)
+Feed = EventFeed | CaseFeed
 
 
 def process_of(feed: Feed) -> str | None:

@@ -341,8 +341,7 @@ def _unchanged(before: Program, after: Program, process: str) -> bool:
     """Whether cases of a process can go on: it is told by the same steps of events with the same fields."""
     old, new = before.catalogue.processes.get(process), after.catalogue.processes[process]
     return old == new and all(
-        before.catalogue.events[step.event].fields == after.catalogue.events[step.event].fields
-        for step in new.steps
+        before.catalogue.events[event].fields == after.catalogue.events[event].fields for event in new.told_by
     )
 
 

@@ -50,7 +50,7 @@ class CaseQuery:
 
 def next_due(fact: CaseFact) -> int | None:
     """The earliest due time that a case still has to meet; a closed case has none."""
-    if fact.closed is not None:
+    if fact.closed is not None or "closed" in fact.flags:
         return None
     return min((due for due, met in fact.dues.values() if met is None), default=None)
 

@@ -208,6 +208,8 @@ class FileMapper:
         if field.type is FieldType.TIMESTAMP:
             instant = self._instant(f"data.{field.name}", value)
             return lambda row: None if (moment := instant(row)) is None else moment.text
+        if field.type is FieldType.DATE:
+            return self._date(f"data.{field.name}", value)
         read = self._text(value)
         if field.type is FieldType.STRING:
             return read if value.cel is None and value.value is None else lambda row: _as_text(read(row))
@@ -215,6 +217,17 @@ class FileMapper:
             return _decimal(read, field.scale, comma=value.decimal_comma)
         convert = _integer if field.type is FieldType.INTEGER else _boolean
         return lambda row: None if (got := read(row)) is None else convert(got)
+
+    def _date(self, name: str, value: Value) -> Read:
+        """The local day of a time, whatever its zone."""
+        instant = self._instant(name, value)
+        zone = Zone(value.timezone or self._spec.timezone)
+
+        def day(row: Row) -> str | None:
+            moment = instant(row)
+            return None if moment is None else zone.day(moment.at).isoformat()
+
+        return day
 
     def _instant(self, name: str, value: Value) -> Callable[[Row], Moment | None]:
         read, form = self._text(value), value.time_format or self._spec.time_format

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.errors import InvalidInput
@@ -46,6 +46,10 @@ class Zone:
             found = at.replace(tzinfo=self._zone).utcoffset() or timedelta()
             offset = self._offsets[quarter] = found // _MILLISECOND
         return local - offset
+
+    def day(self, instant: int) -> date:
+        """The local day of an instant in epoch ms."""
+        return (_NAIVE_EPOCH + timedelta(milliseconds=self.to_local(instant))).date()
 
     def to_local(self, instant: int) -> int:
         """Epoch ms → local milliseconds since 1970."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,6 +108,11 @@ def milliseconds(at: datetime) -> int:
     if not EARLIEST <= instant < LATEST:
         raise OutOfRangeError(at.isoformat())
     return instant
+
+
+def day(on: date) -> int:
+    """A date as the epoch ms of its 00:00 in UTC. Raises ``OutOfRangeError`` outside 1970 to 2199."""
+    return milliseconds(datetime(on.year, on.month, on.day, tzinfo=UTC))
 
 
 def rfc3339(instant: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -72,6 +72,7 @@ class _WrongError(Exception):
 
 _objects = msgspec.json.Decoder(dict[str, Raw])
 _json = msgspec.json.Decoder()
+_dates = msgspec.json.Decoder(date)
 _instants = msgspec.json.Decoder(Annotated[datetime, Meta(tz=True)])
 
 _REQUIRED = ("id", "source", "type", "time")
@@ -243,11 +244,21 @@ def _check_timestamp(name: str, raw: Any, _field: Field) -> None:
     _check_range(name, raw, _check_instant(name, raw))
 
 
+def _check_date(name: str, raw: Any, _field: Field) -> None:
+    try:
+        on: date = _dates.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = f"{name!r} is a date without a time: send one such as 2026-03-01."
+        raise _WrongError(Code.INVALID_TIME, message, name, _shown(raw)) from None
+    _check_range(name, raw, datetime(on.year, on.month, on.day, tzinfo=UTC))
+
+
 _CHECKS = {
     FieldType.INTEGER: _check_integer,
     FieldType.DECIMAL: _check_decimal,
     FieldType.BOOLEAN: _check_boolean,
     FieldType.TIMESTAMP: _check_timestamp,
+    FieldType.DATE: _check_date,
 }
 
 _MISSING = {

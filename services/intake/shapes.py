@@ -5,6 +5,7 @@ generated, since straight code is several times faster than a loop over fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import Meta, Raw
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType
 from services.domain.identity import event_identity
-from services.intake.amounts import LARGEST, amount_parser, milliseconds
+from services.intake.amounts import LARGEST, amount_parser, day, milliseconds
 from services.intake.explain import MAX_KEY, MAX_TEXT
 from services.intake.instants import Instant
 
@@ -148,11 +149,12 @@ _TYPES: Mapping[FieldType, Any] = {
     FieldType.DECIMAL: Raw,
     FieldType.BOOLEAN: bool,
     FieldType.TIMESTAMP: str,
+    FieldType.DATE: date,
 }
 
 
 def _methods(catalogue: Catalogue, event: EventType) -> dict[str, Any]:
-    names: dict[str, Any] = {"Event": Event, "identity": event_identity}
+    names: dict[str, Any] = {"Event": Event, "identity": event_identity, "day": day}
     texts, values = ["self.time"], []
     for at, field in enumerate(event.fields.values()):
         value = f"d.f{at}"
@@ -163,6 +165,8 @@ def _methods(catalogue: Catalogue, event: EventType) -> dict[str, Any]:
             instant = f"t[{len(texts)}]"
             texts.append(value if field.required else f"self.time if {value} is None else {value}")
             values.append(instant if field.required else f"None if {value} is None else {instant}")
+        elif field.type is FieldType.DATE:
+            values.append(f"day({value})" if field.required else f"None if {value} is None else day({value})")
         else:
             values.append(value)
     copies = _copies(catalogue, event, values)

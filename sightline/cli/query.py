@@ -116,6 +116,10 @@ def cases(
     for case in data["cases"]:
         attributes = ", ".join(f"{name}={value}" for name, value in case["attributes"].items())
         table.add_row(
-            case["process"], case["case"], case["step"] or "-", ", ".join(case["flags"]), attributes
+            case["process"],
+            case["case"],
+            case["step"] or "-",
+            ", ".join(flag.replace("_", " ") for flag in case["flags"]),
+            attributes,
         )
     console.print(table)

@@ -37,6 +37,7 @@ async def test_cases_come_most_urgent_first_with_counts(world: World) -> None:
         "steps": {"placed": 1},
         "dues": {"promised": [10, None]},
         "flags": ["open", "overdue", "stuck"],
+        "quantities": {},
         "told": 50,
     }
     counts = {"process": "order", "time": 50, "open": 7, "overdue": 2, "stuck": 1, "waiting": {"placed": 6}}

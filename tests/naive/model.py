@@ -304,14 +304,14 @@ class Engine:
                     yield case.fact(time)
                 continue
             due = next(each for each in process.dues if each.name == spec.due)
-            yield from case.resolved(due, spec.outcome)
+            yield from case.resolved(due, spec.outcome, spec.promise)
 
 
 class Case:
     """One case, from all its events, as of ``now``."""
 
     def __init__(self, process: Process, events: Sequence[Event], now: int) -> None:
-        self.process, self.now = process, now
+        self.process, self.now, self.events = process, now, events
         self.first: dict[str, Event] = {}
         for step in process.steps:
             of_step = [event for event in events if event.type == step.event]
@@ -323,8 +323,10 @@ class Case:
             if step in self.first
         }
         self.opened = self.time(process.opens)
-        ends = [event.time for step, event in self.first.items() if step in process.ends]
-        self.ended = min(ends, default=None)
+        ends = {step: event.time for step, event in self.first.items() if step in process.ends}
+        self.ended = min(ends.values(), default=None)
+        timeless = {step.name for step in process.steps if step.timeless}
+        self.unsure = bool(ends) and timeless.issuperset(ends)
 
     def time(self, step: str) -> int | None:
         return self.first[step].time if step in self.first else None
@@ -332,7 +334,9 @@ class Case:
     def fact(self, time: int, number: int | None = None) -> Fact:
         return Fact(time, self.values, number)
 
-    def due(self, due: Due) -> int | None:
+    def due(self, due: Due, promise: str = "first") -> int | None:
+        if due.renewed_by:
+            return self.promised(due, promise)
         if due.step not in self.first:
             return None
         event = self.first[due.step]
@@ -341,17 +345,32 @@ class Case:
         found = event.data.get(due.field or "")
         return None if found is None else int(found)
 
-    def missed(self, due: Due) -> int | None:
+    def promised(self, due: Due, promise: str) -> int | None:
+        """The earliest promise, or the latest that was made before it was met."""
+        types = {step.event for step in self.process.steps if step.name in {due.step, *due.renewed_by}}
+        told = [event for event in self.events if event.type in types and event.data.get(due.field or "")]
+        told.sort(key=lambda event: (event.time, event.identity >> 33))
+        met = self.time(due.until)
+        current = [event for event in told if met is None or event.time <= met]
+        chosen = current[-1:] if promise == "current" and current else told[:1]
+        return int(chosen[0].data[due.field or ""]) if chosen else None
+
+    def missed(self, due: Due, promise: str = "first") -> int | None:
         """When it passed unmet, if it did."""
-        at, met = self.due(due), self.time(due.until)
+        at, met = self.due(due, promise), self.time(due.until)
         stops = [time for time in (met, self.ended) if time is not None]
         return at if at is not None and at <= self.now and all(at < stop for stop in stops) else None
 
-    def resolved(self, due: Due, outcome: str) -> Iterator[Fact]:
-        at, met = self.due(due), self.time(due.until)
-        if outcome == "missed":
-            if (passed := self.missed(due)) is not None:
-                yield self.fact(passed)
+    def resolved(self, due: Due, outcome: str, promise: str) -> Iterator[Fact]:
+        at, met = self.due(due, promise), self.time(due.until)
+        if outcome in {"due", "kept", "missed", "unknown"}:
+            passed = self.missed(due, promise) is not None
+            doubtful = passed and self.unsure and met is None
+            missed = passed and not doubtful
+            kept = at is not None and at <= self.now and met is not None and met <= at
+            holds = {"due": kept or missed, "kept": kept, "missed": missed, "unknown": doubtful}
+            if at is not None and holds[outcome]:
+                yield self.fact(at)
         elif (
             at is not None
             and met is not None
@@ -368,7 +387,7 @@ class Case:
             stops += [self.time(name) for name in names[names.index(kpi.step or "") + 1 :]]
         elif kpi.of == "overdue":
             due = next(each for each in process.dues if each.name == kpi.due)
-            since = self.missed(due)
+            since = self.missed(due, kpi.promise)
             stops += [self.time(due.until)]
         if since is not None:
             until = min((stop for stop in stops if stop is not None), default=None)

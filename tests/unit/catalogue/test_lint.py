@@ -44,6 +44,40 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
             ],
         ),
         (
+            kpi(M + "{agg: count, process: order, due: promised, promise: current}"),
+            [
+                "k.yaml:6: k: spec.measure.promise: 'promised' is never promised anew (say in renewedBy of 'promised' which steps do, or remove promise)"
+            ],
+        ),
+        (
+            kpi(M + "{agg: count, process: order, step: placed, promise: first}"),
+            [
+                "k.yaml:6: k: spec.measure.promise: promise belongs to a due time (name the due time, or remove it)"
+            ],
+        ),
+        (
+            kpi(
+                "type: ratio\nnumerator: {agg: count, process: order, due: promised, outcome: missed}\n"
+                "denominator: {agg: count, process: order, due: promised}"
+            ),
+            [
+                "k.yaml:7: k: spec.denominator: missed counts when its due time passes, met when its step comes: the two are not of the same cases (divide on_time or late by met, kept or missed by due)"
+            ],
+        ),
+        (
+            kpi("type: level\nprocess: order\nof: open\nquantity: to_ship\nprice: site\nunit: EUR"),
+            [
+                "k.yaml:8: k: spec.quantity: there is no remainder 'to_ship'",
+                "k.yaml:9: k: spec.price: 'site' is a string: nothing can be multiplied by it (name an integer or a decimal)",
+            ],
+        ),
+        (
+            kpi("type: level\nprocess: order\nof: open\nprice: amount"),
+            [
+                "k.yaml:8: k: spec.price: price belongs to a quantity (name the remainder in quantity, or remove it)"
+            ],
+        ),
+        (
             kpi(M + "{agg: sum, event: order.placed, field: amout}"),
             [
                 "k.yaml:6: k: spec.measure.field: there is no field of order.placed called 'amout' (did you mean 'amount'?)"
@@ -137,7 +171,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         (
             kpi(M + "{agg: avg, process: order, due: promised, outcome: missed, field: lateness}\nunit: h"),
             [
-                "k.yaml:6: k: spec.measure.field: what was missed has no lateness yet (use outcome: late, or count the missed ones)"
+                "k.yaml:6: k: spec.measure.field: what is missed has no lateness yet (use outcome: late, or count them)"
             ],
         ),
         (
@@ -521,7 +555,7 @@ def test_each_problem_of_a_kpi_is_named_with_its_place_and_remedy(text: str, pro
             "field: promised_at",
             "field: amount",
             [
-                "process.yaml:13: order: spec.dues[0].field: 'amount' is a decimal, not a timestamp (name a field of type timestamp)"
+                "process.yaml:13: order: spec.dues[0].field: 'amount' is a decimal, not a timestamp or date (name a field of type timestamp or date)"
             ],
         ),
         (
@@ -535,14 +569,14 @@ def test_each_problem_of_a_kpi_is_named_with_its_place_and_remedy(text: str, pro
             "field: promised_at, ",
             "",
             [
-                "process.yaml:13: order: spec.dues[0]: a due time comes from either field or within (say which field of the step's event holds it, or how long after the step it is)"
+                "process.yaml:13: order: spec.dues[0]: a due time comes from one of field, within and cutOffs (say which field of the step's event holds it, or how long after the step it is)"
             ],
         ),
         (
             "field: promised_at",
             "field: promised_at, within: 4h",
             [
-                "process.yaml:13: order: spec.dues[0]: a due time comes from either field or within (say which field of the step's event holds it, or how long after the step it is)"
+                "process.yaml:13: order: spec.dues[0]: a due time comes from one of field, within and cutOffs (say which field of the step's event holds it, or how long after the step it is)"
             ],
         ),
         (
@@ -575,6 +609,92 @@ def test_each_problem_of_a_kpi_is_named_with_its_place_and_remedy(text: str, pro
             ],
         ),
         ("  opens: placed\n", "", ["process.yaml:4: order: spec.opens: opens is missing"]),
+        (
+            "field: promised_at",
+            "field: promised_at, precision: day",
+            [
+                "process.yaml:13: order: spec.dues[0]: where does that day end? (add a timezone, Europe/Berlin say)"
+            ],
+        ),
+        (
+            "field: promised_at",
+            "field: promised_at, timezone: Europe/Berlim",
+            [
+                "process.yaml:13: order: spec.dues[0].timezone: a time zone says where a day ends, and this is no day (add precision: day, or remove it)",
+                "process.yaml:13: order: spec.dues[0].timezone: there is no time zone 'Europe/Berlim' (did you mean 'Europe/Berlin'?)",
+            ],
+        ),
+        (
+            "field: promised_at",
+            'cutOffs: {times: ["25:00"], timezone: UTC}',
+            ["process.yaml:13: order: spec.dues[0].cutOffs.times[0]: write a time of the day such as 16:30"],
+        ),
+        (
+            "field: promised_at",
+            'cutOffs: {times: ["16:00"], timezone: UTC, by: amount}',
+            [
+                "process.yaml:13: order: spec.dues[0].cutOffs: by and each belong together (add the one that is missing)",
+                "process.yaml:13: order: spec.dues[0].cutOffs.by: 'amount' is a decimal, not a string (name a field of type string)",
+            ],
+        ),
+        (
+            "field: promised_at",
+            "field: promised_at, renewedBy: [delivered]",
+            [
+                "process.yaml:13: order: spec.dues[0].renewedBy[0]: there is no field of order.delivered called 'promised_at' (known: order_id, carrier, source)"
+            ],
+        ),
+        (
+            "field: promised_at",
+            "within: 4h, renewedBy: [placed]",
+            [
+                "process.yaml:13: order: spec.dues[0].renewedBy: only a due time that stands in a field can be promised anew (name the field, or remove it)"
+            ],
+        ),
+        (
+            "event: order.delivered}",
+            "event: order.delivered, time: unknown}",
+            [
+                "process.yaml:13: order: spec.dues[0].until: nobody knows when 'delivered' happened (name a step whose time is known)"
+            ],
+        ),
+        (
+            "event: order.placed, filter: amount > 0}",
+            "event: order.placed, time: unknown}",
+            [
+                "process.yaml:7: order: spec.steps[0].time: nobody knows when 'placed' happened, so that it can only end a case (add 'placed' to ends, or leave time out)",
+                "process.yaml:13: order: spec.dues[0].step: nobody knows when 'placed' happened (name a step whose time is known)",
+            ],
+        ),
+        (
+            "event: order.delivered}",
+            "event: order.delivered, done: open}",
+            [
+                "process.yaml:8: order: spec.steps[1]: a step has either an event or done (name the event that reports it, or the remainder of which nothing is left)"
+            ],
+        ),
+        (
+            "event: order.delivered}",
+            "done: open, filter: amount > 1}\n  remainders: {open: lines - amount}",
+            [
+                "process.yaml:8: order: spec.steps[1].filter: filter belongs to an event, this step has none (remove it)",
+                "process.yaml:9: order: spec.remainders.open: there is no quantity 'amount'",
+                "process.yaml:9: order: spec.remainders.open: there is no quantity 'lines'",
+            ],
+        ),
+        (
+            "  dues:",
+            (
+                "  quantities: {a: {step: placed, field: amount}, b: {step: placed, field: lines}, c: {step: placed, field: site}}\n"
+                "  remainders: {a: a, left: a - b, wrong: a * b}\n  dues:"
+            ),
+            [
+                "process.yaml:12: order: spec.quantities.c.field: 'site' is a string: it cannot be added up (name an integer or a decimal)",
+                "process.yaml:13: order: spec.remainders.a: 'a' is a quantity already (give one of the two another name)",
+                "process.yaml:13: order: spec.remainders.left: quantities in EUR and no unit do not add up (give their fields the same unit)",
+                "process.yaml:13: order: spec.remainders.wrong: 'a * b' is no sum and difference of quantities (write ordered - shipped, say)",
+            ],
+        ),
         (
             "steps:",
             "stepz:",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from services.domain.program import (
     Feed,
     OpenFeed,
     OverdueFeed,
+    QuantityFeed,
     StepFeed,
     WaitingFeed,
 )
@@ -38,10 +39,17 @@ class NaiveEvent:
 class NaiveCase:
     steps: dict[str, NaiveEvent] = field(default_factory=dict)
     items: dict[str, dict[Any, NaiveEvent]] = field(default_factory=dict)
+    told: list[tuple[str, NaiveEvent]] = field(default_factory=list)
+    done: dict[str, int] = field(default_factory=dict)
     last: int = -(2**62)
 
     def time(self, step: str) -> int | None:
-        return self.steps[step].time if step in self.steps else None
+        return self.steps[step].time if step in self.steps else self.done.get(step)
+
+    def of(self, steps: Collection[str]) -> list[NaiveEvent]:
+        """All events of some steps, each once, in order."""
+        events = {event.identity: event for step, event in self.told if step in steps}
+        return sorted(events.values(), key=lambda event: (event.time, event.identity >> 33))
 
 
 class NaiveTable:
@@ -63,6 +71,8 @@ class NaiveTable:
             case = self.cases.setdefault(event.case, NaiveCase())
             case.last = max(case.last, event.time)
             case.steps[step.name] = _first(case.steps.get(step.name), event)
+            case.told.append((step.name, event))
+            self.finish(case)
             for due in self.process.dues:
                 if due.item is not None and due.step == step.name and event.values.get(due.item) is not None:
                     items = case.items.setdefault(due.name, {})
@@ -75,7 +85,8 @@ class NaiveTable:
         self.now = now
         for name, case in list(self.cases.items()):
             done = self.ended(case) is not None or case.time(self.process.opens) is None
-            if done and case.last + self.process.grace_ms <= self.now:
+            awaited = [time for feed in self.feeds for time in self.awaited(feed, case)]
+            if done and max(case.last + self.process.grace_ms, *awaited, -(2**62)) <= self.now:
                 self.gone.update(self.facts_of(name, case))  # adds; += would drop what is negative
                 del self.cases[name]
 
@@ -86,8 +97,57 @@ class NaiveTable:
                 total[fact] += weight
         return Counter({fact: weight for fact, weight in total.items() if weight})
 
+    def awaited(self, feed: Feed, case: NaiveCase) -> Iterator[int]:
+        """Due times that must have passed before a case leaves."""
+        if isinstance(feed, DueFeed) and feed.outcome in {"due", "kept"}:
+            yield from self.due_times(self.due(feed), case, feed.promise)
+
     def ended(self, case: NaiveCase) -> int | None:
-        return min((case.steps[end].time for end in self.process.ends if end in case.steps), default=None)
+        return min((time for end in self.process.ends if (time := case.time(end)) is not None), default=None)
+
+    def unsure(self, case: NaiveCase) -> bool:
+        """It has ended, and none of its ends has a moment."""
+        timeless = {step.name for step in self.process.steps if step.timeless}
+        known = [end for end in self.process.ends if case.time(end) is not None]
+        return bool(known) and timeless.issuperset(known)
+
+    def movements(self, case: NaiveCase, remainder: str) -> list[tuple[int, int, bool]]:
+        """(time, change, whether it is asked for) of all that moves a remainder, in order."""
+        words = self.process.remainders[remainder].split()
+        signs = dict(zip(words[::2], [1, *(1 if word == "+" else -1 for word in words[1::2])], strict=True))
+        found = [
+            (
+                event.time,
+                event.identity >> 33,
+                number,
+                signs[name] * event.values[quantity.field],
+                signs[name] > 0,
+            )
+            for number, (name, quantity) in enumerate(self.process.quantities.items())
+            if name in signs
+            for event in case.of({quantity.step})
+            if event.values.get(quantity.field) is not None
+        ]
+        return [(time, change, asked) for time, _, _, change, asked in sorted(found)]
+
+    def finish(self, case: NaiveCase) -> None:
+        """Steps that are reached when nothing is left."""
+        case.done = {}
+        opened = case.time(self.process.opens)
+        for step in self.process.steps:
+            if step.done is None or opened is None:
+                continue
+            moved = self.movements(case, step.done)
+            asked = [time for time, _, wanted in moved if wanted]
+            total, since = 0, None
+            for time, change, _ in moved:
+                total += change
+                since = None if total > 0 else time if since is None else since
+            if asked and since is not None:
+                case.done[step.name] = max(since, opened, asked[0])
+
+    def due(self, feed: DueFeed | OverdueFeed) -> Due:
+        return next(due for due in self.process.dues if due.name == feed.due)
 
     def attributes(self, case: NaiveCase) -> tuple[tuple[str, Any], ...]:
         return tuple(
@@ -104,7 +164,7 @@ class NaiveTable:
                 facts[feed, name, time, number, attributes] += weight
         return facts
 
-    def lines(  # noqa: C901  # one case per feed
+    def lines(  # noqa: C901, PLR0912  # one case per feed
         self, feed: Feed, case: NaiveCase
     ) -> Iterator[tuple[int, int, int | None]]:
         opened, ended = case.time(self.process.opens), self.ended(case)
@@ -127,10 +187,13 @@ class NaiveTable:
                         yield max(opened, ended), -1, None
             case WaitingFeed(_, step):
                 yield from self.waiting(step, case, opened, ended)
+            case QuantityFeed():
+                yield from self.quantity(feed, case)
             case DueFeed() | OverdueFeed():
-                due = next(due for due in self.process.dues if due.name == feed.due)
-                for time in self.due_times(due, case):
-                    yield from self.promise(feed, time, case.time(due.until), opened, ended)
+                due = self.due(feed)
+                for time in self.due_times(due, case, feed.promise):
+                    unsure = self.unsure(case)
+                    yield from self.promise(feed, time, case.time(due.until), opened, ended, unsure=unsure)
 
     def waiting(
         self, step: str, case: NaiveCase, opened: int | None, ended: int | None
@@ -139,14 +202,35 @@ class NaiveTable:
         if since is None or opened is None:
             return
         names = [each.name for each in self.process.steps]
-        later = [case.steps[name].time for name in names[names.index(step) + 1 :] if name in case.steps]
+        after = [case.time(name) for name in names[names.index(step) + 1 :]]
+        later = [time for time in after if time is not None]
         if ended is not None:
             later.append(ended)
         yield since, 1, None
         if later:
             yield max(since, min(later)), -1, None
 
-    def due_times(self, due: Due, case: NaiveCase) -> Iterator[int]:
+    def quantity(self, feed: QuantityFeed, case: NaiveCase) -> Iterator[tuple[int, int, int]]:
+        """Between the start and the end of the level: what is left when it starts, and each change."""
+        level = [(time, sign) for time, sign, _ in self.lines(feed.level, case)]
+        since = next((time for time, sign in level if sign > 0), None)
+        until = next((time for time, sign in level if sign < 0), 2**62)
+        price = dict(self.attributes(case)).get(feed.price) if feed.price else 1
+        if since is None or since >= until or price is None:
+            return
+        total = 0
+        for time, change, _ in self.movements(case, feed.remainder):
+            before, total = max(0, total), total + change
+            changed = max(0, total) - before
+            if changed and max(time, since) < until:
+                yield max(time, since), 1, changed * price
+                if until < 2**62:
+                    yield until, -1, changed * price
+
+    def due_times(self, due: Due, case: NaiveCase, promise: str = "first") -> Iterator[int]:
+        if due.renewed_by:
+            yield from self.promised(due, case, promise)
+            return
         if due.item is not None:
             events = list(case.items.get(due.name, {}).values())
         else:
@@ -157,18 +241,39 @@ class NaiveTable:
             elif due.field is not None and event.values.get(due.field) is not None:
                 yield event.values[due.field]
 
+    def promised(self, due: Due, case: NaiveCase, promise: str) -> Iterator[int]:
+        told = case.of({due.step, *due.renewed_by})
+        events = [event for event in told if event.values.get(due.field or "") is not None]
+        until = case.time(due.until)
+        current = [event for event in events if until is None or event.time <= until]
+        if promise == "current" and current:
+            yield current[-1].values[due.field or ""]
+        elif events:
+            yield events[0].values[due.field or ""]
+
     def promise(
-        self, feed: DueFeed | OverdueFeed, due: int, until: int | None, opened: int | None, ended: int | None
+        self,
+        feed: DueFeed | OverdueFeed,
+        due: int,
+        until: int | None,
+        opened: int | None,
+        ended: int | None,
+        *,
+        unsure: bool,
     ) -> Iterator[tuple[int, int, int | None]]:
         stops = [time for time in (until, ended) if time is not None]
         missed = due <= self.now and not any(stop <= due for stop in stops)
+        doubtful = missed and unsure and until is None
+        kept = due <= self.now and until is not None and until <= due
         if isinstance(feed, OverdueFeed):
             if missed and opened is not None:
                 yield due, 1, None
                 if stops:
                     yield min(stops), -1, None
-        elif feed.outcome == "missed":
-            if missed:
+        elif feed.outcome in {"due", "kept", "missed", "unknown"}:
+            clear = missed and not doubtful
+            holds = {"due": kept or clear, "kept": kept, "missed": clear, "unknown": doubtful}
+            if holds[feed.outcome]:
                 yield due, 1, None
         elif until is not None:
             wanted = {"met": True, "on_time": until <= due, "late": until > due}[feed.outcome]

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from services.domain.case_facts import notable
 from services.domain.cases import CaseTable
-from services.domain.catalogue import Due, Process, Step
+from services.domain.catalogue import Due, Process, Quantity, Step
 from services.domain.facts import CaseFacts
 from services.domain.rows import Strings
+from services.domain.stored import next_due
 from tests.unit.domain.naive_cases import NaiveEvent
 from tests.unit.domain.test_cases import (
     BATCHES,
@@ -101,6 +102,48 @@ def test_closed_cases_are_told_while_they_are_remembered() -> None:
     assert told(cases).cases == []
 
 
+def test_a_case_that_ended_nobody_knows_when_is_closed_without_a_moment() -> None:
+    """It says so, and the status that was seen is its last step, without a time."""
+    steps = (Step("placed", "a"), Step("shipped", "b"), Step("cancelled", "c", timeless=True))
+    process = replace(
+        PROCESS, steps=steps, ends=("shipped", "cancelled"), attributes={}, dues=PROCESS.dues[:1]
+    )
+    cases = CaseTable(process, EVENTS, [], Strings())
+    cases.update(events_in_columns([event("a", "o-1", 10, due=15), event("c", "o-1", 20)], cases.strings))
+    cases.advance(30)
+    (case,) = told(cases).cases
+    assert (case.step, case.closed, case.steps) == ("cancelled", None, {"placed": 10})
+    assert case.flags == ["closed", "moment_unknown"]
+    assert next_due(case) is None
+    cases.update(events_in_columns([event("b", "o-1", 18)], cases.strings))
+    (case,) = told(cases).cases
+    assert (case.closed, case.flags) == (18, ["closed"])
+
+
+def test_both_promises_and_what_is_left_are_told() -> None:
+    """The first and the current promise; quantities with their digits, and remainders."""
+    process = replace(
+        PROCESS,
+        attributes={},
+        dues=(Due("promised", "placed", "shipped", field="due", renewed_by=("placed", "packed")),),
+        quantities={"ordered": Quantity("placed", "amount"), "shipped": Quantity("packed", "amount")},
+        remainders={"to_ship": "ordered - shipped"},
+    )
+    cases = CaseTable(process, EVENTS, [], Strings())
+    events = [
+        event("a", "o-2", 9, due=99, amount=1),
+        event("a", "o-1", 10, due=20, amount=5),
+        event("b", "o-1", 12, due=25, amount=2),
+        event("b", "o-1", 13, due=None, amount=None),
+    ]
+    cases.update(events_in_columns(events, cases.strings))
+    cases.advance(22)
+    case = next(case for case in told(cases).cases if case.case == "o-1")
+    assert case.dues == {"promised": (20, None), "promised/current": (25, None)}
+    assert case.quantities == {"ordered": "5", "shipped": "2", "to_ship": "3"}
+    assert "overdue" in case.flags
+
+
 def test_the_longest_overdue_come_first_and_the_rest_is_counted() -> None:
     """More than the cap are counted, not listed."""
     cases = table()
@@ -139,17 +182,22 @@ def test_counts_are_those_of_a_model_of_dicts(
         name
         for name, case in opened.items()
         for due in process.dues
-        if due.until not in case.steps and any(time <= naive.now for time in naive.due_times(due, case))
+        for promise in ("first", "current")
+        if case.time(due.until) is None
+        and any(time <= naive.now for time in naive.due_times(due, case, promise))
     }
     stuck = {
         name for name, case in opened.items() if stuck_ms is not None and case.last + stuck_ms <= naive.now
     }
-    last = [max(case.steps, key=names.index) for case in opened.values()]
+    last = [max([*case.steps, *case.done], key=names.index) for case in opened.values()]
+    timeless = {step.name for step in process.steps if step.timeless}
     assert facts.waiting == {name: last.count(name) for name in names}
     assert (facts.open, facts.overdue, facts.stuck) == (len(opened), len(overdue), len(stuck))
     assert {case.case for case in facts.cases if "overdue" in case.flags} == overdue
     assert {case.case: dict(case.steps) for case in facts.cases} == {
-        name: {step: case.steps[step].time for step in names if step in case.steps}
+        name: {
+            step: case.time(step) for step in names if case.time(step) is not None and step not in timeless
+        }
         for name, case in naive.cases.items()
         if name in opened or naive.ended(case) is not None
     }

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from services.domain.case_events import CaseEvents
 from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
-from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Step
+from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Quantity, Step
 from services.domain.columns import pack, unpack
 from services.domain.identity import hash64
 from services.domain.program import (
+    QUANTITY,
     ConversionFeed,
     DueFeed,
     DurationFeed,
     Feed,
     OpenFeed,
     OverdueFeed,
+    QuantityFeed,
     StepFeed,
     WaitingFeed,
 )
@@ -93,7 +95,8 @@ def tally(told: Sequence[Facts], process: Process, cases: dict[int, str]) -> Cou
     for feed, rows in [(feed, rows) for facts in told for feed, _, rows in facts.feeds]:
         assert rows.weight is not None
         assert set(np.abs(rows.weight).tolist()) <= {1}
-        names = [name for name in ("duration", "lateness", "converted") if name in rows.numbers]
+        told_numbers = ("duration", "lateness", "converted", QUANTITY)
+        names = [name for name in told_numbers if name in rows.numbers]
         for index in range(rows.n):
             number = int(rows.number(names[0])[index]) if names else None
             attributes = []
@@ -125,13 +128,33 @@ def processes(draw: st.DrawFn) -> Process:
     names = STEPS[: draw(st.integers(2, 4))]
     step = st.sampled_from(names)
     steps = tuple(
-        Step(n, draw(st.sampled_from("abc")), draw(st.sampled_from([None, None, "rush"]))) for n in names
+        Step(
+            n,
+            draw(st.sampled_from("abc")),
+            draw(st.sampled_from([None, None, "rush"])),
+            timeless=draw(st.integers(0, 3)) == 0,
+        )
+        for n in names
     )
+    later = step
+    counted: dict[str, Any] = {}
+    if draw(st.booleans()):
+        quantities = {name: Quantity(draw(step), "amount") for name in ("asked", "given", "cut")}
+        counted = {
+            "quantities": quantities,
+            "remainders": {"rest": "asked - given - cut", "open": "asked - cut"},
+        }
+        steps = (*steps, Step("done", "", done="rest"))
+        later = st.sampled_from([*names, "done"])
     dues = []
     for index in range(draw(st.integers(0, 3))):
-        timed = {"field": "due"} if draw(st.booleans()) else {"within_ms": draw(st.integers(0, 30))}
-        item = draw(st.sampled_from([None, "item"]))
-        dues.append(Due(f"d{index}", draw(step), draw(step), item=item, **timed))
+        timed: dict[str, Any] = {"field": "due"}
+        if draw(st.booleans()):
+            timed = {"within_ms": draw(st.integers(0, 30))}
+        elif draw(st.booleans()):
+            timed["renewed_by"] = tuple(draw(st.sets(step, min_size=1, max_size=2)))
+        item = None if "renewed_by" in timed else draw(st.sampled_from([None, "item"]))
+        dues.append(Due(f"d{index}", draw(step), draw(later), item=item, **timed))
     attributes = draw(
         st.dictionaries(
             st.sampled_from(["site", "x", "y"]),
@@ -139,10 +162,9 @@ def processes(draw: st.DrawFn) -> Process:
             max_size=3,
         )
     )
-    ends = tuple(draw(st.sets(step, max_size=2)))
-    return Process(
-        "p", "order", steps, draw(step), ends, attributes, tuple(dues), None, draw(st.integers(0, 40))
-    )
+    ends = tuple(draw(st.sets(later, max_size=2)))
+    grace = draw(st.integers(0, 40))
+    return Process("p", "order", steps, draw(step), ends, attributes, tuple(dues), None, grace, **counted)
 
 
 def feeds_of(process: Process) -> list[Feed]:
@@ -153,8 +175,22 @@ def feeds_of(process: Process) -> list[Feed]:
     for start, end in pairwise(names):
         feeds += [DurationFeed("p", start, end), ConversionFeed("p", start, end, 12)]
     for due in process.dues:
-        feeds += [DueFeed("p", due.name, outcome) for outcome in ("met", "on_time", "late", "missed")]
-        feeds.append(OverdueFeed("p", due.name))
+        for promise in ("first", "current") if due.renewed_by else ("first",):
+            outcomes = ("met", "on_time", "late", "due", "kept", "missed", "unknown")
+            feeds += [DueFeed("p", due.name, outcome, promise) for outcome in outcomes]
+            feeds.append(OverdueFeed("p", due.name, promise))
+    prices = [name for name, (_, field) in process.attributes.items() if field == "amount"]
+    for remainder in process.remainders:
+        for price in (None, *prices[:1]):
+            feeds.append(QuantityFeed("p", "open", "", "first", remainder, price))
+            feeds.append(QuantityFeed("p", "waiting", names[0], "first", remainder, price))
+            feeds += [
+                QuantityFeed(
+                    "p", "overdue", due.name, "current" if due.renewed_by else "first", remainder, price
+                )
+                for due in process.dues
+                if due.item is None
+            ]
     return feeds
 
 
@@ -167,7 +203,7 @@ EVENT = st.builds(
     st.sampled_from("abc"),
     st.sampled_from(["k1", "k2", "a-much-longer-case-id-than-the-others", "ü"]),
     st.integers(0, 50),
-    st.integers(0, 3).map(lambda n: n << 62),
+    st.integers(0, 3),
     st.fixed_dictionaries(
         {
             "site": maybe(st.sampled_from(["W1", "W2"])),
@@ -181,8 +217,9 @@ EVENT = st.builds(
 
 
 def unambiguous(events: list[NaiveEvent]) -> list[NaiveEvent]:
-    """An identity is one event: what has the same time and identity is a duplicate, and gone before."""
-    return list({(event.time, event.identity): event for event in events}.values())
+    """An identity is one event; what ties by time and identity is left out. ``identity`` is drawn as 0 to 3."""
+    chosen = {(event.time, event.identity): event for event in events}
+    return [replace(event, identity=event.identity << 62 | event.time) for event in chosen.values()]
 
 
 BATCHES = st.lists(st.one_of(st.lists(EVENT, max_size=12), st.integers(0, 120)), max_size=8)
@@ -289,3 +326,23 @@ def test_what_stands_is_what_was_told(process: Process, events: list[NaiveEvent]
     table = table_of(process, Strings())
     told = [*table.advance(-10), *fold(table, events)]
     assert nonzero(tally(told, process, names)) == nonzero(tally(list(table.standing()), process, names))
+
+
+@settings(max_examples=100, deadline=None)
+@given(processes(), st.lists(EVENT, max_size=15).map(unambiguous), st.integers(0, 15), st.integers(0, 2**15))
+def test_what_is_taken_back_and_told_again_is_as_if_it_had_not_been(
+    process: Process, events: list[NaiveEvent], cut: int, which: int
+) -> None:
+    """Some events never happened, and what is left of their cases is folded again: promises and movements, too."""
+    process = replace(process, dues=tuple(due for due in process.dues if due.item is None))
+    names = case_names([events])
+    gone = [event for number, event in enumerate(events[:cut]) if which >> number & 1]
+    kept = [event for event in events if event not in gone]
+    table = table_of(process, Strings())
+    told = [*table.advance(55), *fold(table, events[:cut])]
+    told += table.take_back(events_in_columns(gone, table.strings))
+    told += fold(table, [event for event in events[:cut] if event not in gone]) if gone else []
+    told += fold(table, events[cut:])
+    other = table_of(process, Strings())
+    expected = [*other.advance(55), *fold(other, kept)]
+    assert nonzero(tally(told, process, names)) == nonzero(tally(expected, process, names))

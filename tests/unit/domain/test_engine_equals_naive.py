@@ -66,6 +66,8 @@ def events_of(sources: tuple[str, ...]) -> dict[str, EventType]:
         event_type("placed", ORDER, SITE, CARRIER, PRICE, promised, sources=sources),
         event_type("shipped", ORDER, PRICE),
         event_type("delivered", ORDER),
+        event_type("promised", ORDER, promised),
+        event_type("cancelled", ORDER),
         event_type("visit", SITE, CARRIER, PRICE),
     ]
     return {one.name: one for one in types}
@@ -74,12 +76,15 @@ def events_of(sources: tuple[str, ...]) -> dict[str, EventType]:
 ORDERS = Process(
     name="orders",
     object="order",
-    steps=tuple(Step(name, name) for name in ("placed", "shipped", "delivered")),
+    steps=(
+        *(Step(name, name) for name in ("placed", "promised", "shipped", "delivered")),
+        Step("cancelled", "cancelled", timeless=True),
+    ),
     opens="placed",
-    ends=("delivered",),
+    ends=("delivered", "cancelled"),
     attributes={"site": ("placed", "site"), "carrier": ("placed", "carrier")},
     dues=(
-        Due("promise", step="placed", until="delivered", field="promised"),
+        Due("promise", step="placed", until="delivered", field="promised", renewed_by=("promised",)),
         Due("pick", step="placed", until="shipped", within_ms=4 * HOUR),
     ),
     grace_ms=400 * DAY,
@@ -138,7 +143,11 @@ case_measures = st.one_of(
     st.builds(
         lambda due, outcome: spec(Agg.COUNT, process="orders", due=due, outcome=outcome),
         st.sampled_from(["promise", "pick"]),
-        st.sampled_from(["met", "on_time", "late", "missed"]),
+        st.sampled_from(["met", "on_time", "late", "due", "kept", "missed", "unknown"]),
+    ),
+    st.builds(
+        lambda outcome: spec(Agg.COUNT, process="orders", due="promise", outcome=outcome, promise="current"),
+        st.sampled_from(["on_time", "late", "due", "kept", "missed", "unknown"]),
     ),
     st.builds(
         lambda agg, due: spec(
@@ -192,6 +201,13 @@ shapes = st.one_of(
             {"type": KpiType.LEVEL, "process": "orders", "of": "open"},
             {"type": KpiType.LEVEL, "process": "orders", "of": "overdue", "due": "promise"},
             {"type": KpiType.LEVEL, "process": "orders", "of": "overdue", "due": "pick"},
+            {
+                "type": KpiType.LEVEL,
+                "process": "orders",
+                "of": "overdue",
+                "due": "promise",
+                "promise": "current",
+            },
             {"type": KpiType.LEVEL, "process": "orders", "of": "waiting", "step": "placed"},
             {
                 "type": KpiType.LEVEL,
@@ -252,17 +268,19 @@ def script(seed: int, partitions: int) -> list[Frame]:
 
 
 def business_event(rng: random.Random, now: int, number: int, age: int) -> model.Event:
-    name = rng.choice(["placed", "placed", "shipped", "delivered", "visit", "visit"])
+    name = rng.choices(
+        ["placed", "shipped", "delivered", "visit", "promised", "cancelled"], [8, 4, 4, 8, 2, 1]
+    )[0]
     back = rng.choice([0, 1, 10, 10, 120, 2000])
     time = now - rng.randint(0, back) * MINUTE + rng.randint(0, 2) * MINUTE
     data: dict[str, Any] = {}
     if name != "visit":
         data["order"] = f"o{rng.randint(age // 2, age + 2)}"
-    if name != "delivered":
+    if name in {"placed", "shipped", "visit"}:
         data["price"] = rng.choice([None, Decimal(rng.randint(-500, 90_000)) / 100, Decimal("1.50")])
     if name in {"placed", "visit"}:
         data |= {"site": rng.choice(["A", "B", None]), "carrier": rng.choice(["x", "y", None])}
-    if name == "placed":
+    if name in {"placed", "promised"}:
         data["promised"] = rng.choice([None, time + rng.randint(-60, 2000) * MINUTE])
     source = rng.choice(["erp", "wms"])
     return model.Event(str(number), source, name, time, f"s{number % 5}", data)

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain.catalogue import Agg, Catalogue, Process
+from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.facts import CaseFacts
 from services.domain.frames import FrameBuilder, Head, Kind, Row
 from services.domain.identity import hash64
 from services.domain.observe import Observer
 from services.domain.program import (
+    QUANTITY,
     ConversionFeed,
     Cube,
     DueFeed,
@@ -20,6 +22,7 @@ from services.domain.program import (
     Feed,
     Measure,
     Program,
+    QuantityFeed,
 )
 from tests.unit.domain.naive_cases import Fact, NaiveEvent, NaiveTable
 from tests.unit.domain.shop import DAY, MINUTE, NOON, Reader, fold, told
@@ -68,9 +71,15 @@ def in_minutes(process: Process) -> Process:
 
 
 def number_of(feed: Feed) -> str | None:
-    if isinstance(feed, DueFeed) and feed.outcome == "missed":
+    if isinstance(feed, DueFeed) and feed.outcome in AT_THE_DUE_TIME:
         return None
-    return {DurationFeed: "duration", DueFeed: "lateness", ConversionFeed: "converted"}.get(type(feed))
+    numbers = {
+        DurationFeed: "duration",
+        DueFeed: "lateness",
+        ConversionFeed: "converted",
+        QuantityFeed: QUANTITY,
+    }
+    return numbers.get(type(feed))
 
 
 def feeds_in_minutes(process: Process) -> list[Feed]:

@@ -27,6 +27,7 @@ FIELDS = {
         Field("express", FieldType.BOOLEAN),
         Field("promised at", FieldType.TIMESTAMP),
         Field("ticket", FieldType.STRING),
+        Field("ready on", FieldType.DATE),
     )
 }
 PLACED = EventType("order.placed", "", FIELDS, {"order": "order_id", "ticket": "ticket"})

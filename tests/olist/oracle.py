@@ -54,7 +54,14 @@ FACTS = {
         "SELECT 100.0 * sum(coalesce(utc(delivered) - utc(purchased) <= 864000, 0)) / count(*) FROM orders"
     ),
     "approval_time": "SELECT avg(utc(approved) - utc(purchased)) / 3600.0 FROM orders WHERE approved IS NOT NULL",
-    "open_orders": "SELECT count(*) FROM orders WHERE delivered IS NULL",
+    "on_time_of_due": "SELECT 100.0 * sum(kept) / sum(kept OR missed) FROM due",
+    "missed_by_day": "SELECT sum(missed) FROM due",
+    "promises_in_doubt": "SELECT sum(NOT kept AND NOT missed) FROM due",
+    "open_orders": "SELECT count(*) FROM orders WHERE delivered IS NULL AND NOT closed",
+    "overdue_orders": (
+        "SELECT count(*) FROM orders "
+        "WHERE delivered IS NULL AND NOT closed AND promised < '2018-10-17 17:30:18'"
+    ),
 }
 
 BY_STATE = {
@@ -64,7 +71,15 @@ BY_STATE = {
     "review_score": "SELECT month, state, avg(review_score) FROM reviews JOIN placed USING (order_id)",
 }
 
+TAKEN = "2018-10-17 17:30:18"
+"""When the data was taken, and the statuses in it were seen: its newest time."""
+
 _VIEWS = """
+ALTER TABLE orders ADD COLUMN closed GENERATED ALWAYS AS (order_status IN ('canceled', 'unavailable'));
+CREATE VIEW due AS
+  SELECT coalesce(date(delivered) <= date(promised), 0) AS kept,
+         CASE WHEN delivered IS NULL THEN NOT closed ELSE date(delivered) > date(promised) END AS missed
+  FROM orders WHERE date(promised) < date('2018-10-17 17:30:18');
 CREATE VIEW placed AS SELECT order_id, substr(purchased, 1, 7) AS month, customer_state AS state
   FROM orders JOIN customers USING (customer_id);
 CREATE INDEX items_order ON items (order_id);
@@ -120,8 +135,8 @@ class Oracle:
     def overdue(self, as_of: str) -> int:
         """Orders not delivered by then whose promise lies before it, as of a local time."""
         sql = """SELECT count(*) FROM orders WHERE promised < ?1 AND purchased <= ?1
-                 AND (delivered IS NULL OR delivered > ?1)"""
-        return int(self.one(sql, as_of))
+                 AND (delivered IS NULL OR delivered > ?1) AND NOT (closed AND ?2 <= ?1)"""
+        return int(self.one(sql, as_of, TAKEN))
 
     def _load(self, table: str, path: Path) -> None:
         opener = gzip.open if path.suffix == ".gz" else open

@@ -186,6 +186,17 @@ class Process:
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     remainders: Mapping[str, str] = field(default_factory=dict)
 
+    def fields_of(self, step: str) -> tuple[str, ...]:
+        """The fields of a step's events that its cases learn from."""
+        dues = [due for due in self.dues if step in {due.step, *due.renewed_by}]
+        read = [
+            *(source for name, source in self.attributes.values() if name == step),
+            *(due.field for due in dues if due.field),
+            *(due.cut_offs.by for due in dues if due.cut_offs and due.cut_offs.by),
+            *(quantity.field for quantity in self.quantities.values() if quantity.step == step),
+        ]
+        return tuple(dict.fromkeys(read))
+
     @property
     def told_by(self) -> tuple[str, ...]:
         """The event types of its steps."""

@@ -322,10 +322,7 @@ def _feed_words(feed: Feed) -> list[str]:
 
 def _correction_words(catalogue: Catalogue, feed: Feed) -> object:
     """How events of the feed are corrected, which can change its numbers; None where they are not."""
-    if isinstance(feed, EventFeed):
-        types = {feed.event}
-    else:
-        types = set(catalogue.processes[feed.process].told_by)
+    types = {feed.event} if isinstance(feed, EventFeed) else set(catalogue.processes[feed.process].told_by)
     said = {name: catalogue.events[name].correctable for name in sorted(types)}
     reversing = [
         event.name for event in catalogue.events.values() if event.reverses and event.reverses.event in types

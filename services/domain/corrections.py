@@ -189,8 +189,7 @@ def kept_columns(program: Program, event: str, process: str) -> Kept:
         if step.event == event:
             chosen = program.step_filters.get((process, step.name))
             keep(chosen.fields if chosen else ())
-            keep(tuple(source for name, source in known.attributes.values() if name == step.name))
-            keep(tuple(due.field for due in known.dues if due.step == step.name and due.field))
+            keep(known.fields_of(step.name))
     return Kept(*(frozenset(read[form]) for form in Kept._fields))
 
 

@@ -111,10 +111,11 @@ class Said:
     def everything(self) -> tuple[object, object]:
         """All values and windows, whatever their versions: equal means equal results.
 
-        A scope in which nothing (or nothing any more) counts may be told as zero, as a share of nothing, or not at all.
+        A scope or slot in which nothing (or nothing any more) counts may be told as zero, as a share of nothing, or not
+        at all.
         """
         values = {place: value for place, value in self.values.items() if value}
-        return values, {place: value for place, (_, value) in self.windows.items()}
+        return values, {place: value for place, (_, value) in self.windows.items() if value}
 
     def by_state(self, kpi: str) -> dict[tuple[int, str], float]:
         """(start, state) → value of the history's windows."""

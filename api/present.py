@@ -18,7 +18,8 @@ from api.shapes import (
     ValueShape,
     WindowShape,
 )
-from services.domain.catalogue import Agg, Catalogue, Kpi, KpiType
+from services.domain.catalogue import Agg, Catalogue, Kpi, KpiType, MeasureSpec
+from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.facts import KpiValue, SourceFreshness
 from services.domain.live_values import ValueKey
 from services.live import PartitionView, RunView
@@ -61,8 +62,23 @@ def definition(kpi: Kpi) -> DefinitionShape:
         kpi.grain,
         None if target is None else TargetShape(target.value, target.band, target.direction.value),
         kpi.minimum_samples,
+        reading(kpi),
         grows(kpi),
     )
+
+
+def reading(kpi: Kpi) -> str | None:
+    """How it counts due times, in words; None where it counts none (or borrows its measures)."""
+    parts = [part for part in (kpi.measure, kpi.numerator, kpi.denominator) if isinstance(part, MeasureSpec)]
+    of_dues = [part for part in parts if part.due is not None]
+    if of_dues:
+        at_due = of_dues[0].outcome in AT_THE_DUE_TIME
+        moment, promise = "when it is due" if at_due else "when its step comes", of_dues[0].promise
+    elif kpi.of == "overdue":
+        moment, promise = "while it is past due", kpi.promise
+    else:
+        return None
+    return f"{moment}, against the {promise} promise"
 
 
 def grows(kpi: Kpi) -> bool:

@@ -66,8 +66,9 @@ class KpiWindowShape:
 class DefinitionShape:
     """What the catalogue says of a KPI.
 
-    ``grows``: a longer window means a larger number (counts, sums), so that a slot of its history and its target are
-    of one scale only where the slot is as long as the window.
+    ``reading`` says how a KPI over due times counts them: when its step comes, when it is due or while it is past due,
+    and against which promise; null for all others. ``grows``: a longer window means a larger number (counts, sums), so
+    that a slot of its history and its target are of one scale only where the slot is as long as the window.
     """
 
     name: str
@@ -81,6 +82,7 @@ class DefinitionShape:
     grain: str
     target: TargetShape | None
     minimum_samples: int
+    reading: str | None
     grows: bool
 
 

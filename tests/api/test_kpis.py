@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from api.present import definition
 from services.catalogue.canonical import to_text
+from services.domain.catalogue import Agg, MeasureSpec
 from services.domain.facts import SourceFreshness
 from services.domain.stored import RunRecord
 from tests.api.conftest import CATALOGUE, NOW, World, told, value
@@ -108,3 +114,19 @@ async def test_a_value_that_is_unknown_is_null_with_its_reason(world: World) -> 
     world.live.apply(told(1, value(None)))
     (each,) = (await world.client.get("/api/v1/kpis/orders")).json()["kpis"][0]["values"]
     assert (each["value"], each["status"], each["reason"]) == (None, "unknown", "no_data")
+
+
+@pytest.mark.parametrize(
+    ("parts", "reading"),
+    [
+        (("on_time", "first"), "when its step comes, against the first promise"),
+        (("kept", "current"), "when it is due, against the current promise"),
+    ],
+)
+def test_a_kpi_says_how_it_counts_due_times(parts: tuple[str, str], reading: str) -> None:
+    """Its definition names the moment and the promise; others say nothing of it."""
+    outcome, promise = parts
+    measure = MeasureSpec(Agg.COUNT, process="order", due="promised", outcome=outcome, promise=promise)
+    known = next(iter(CATALOGUE.kpis.values()))
+    assert definition(replace(known, measure=measure)).reading == reading
+    assert definition(replace(known, measure=MeasureSpec(Agg.COUNT, event="order.placed"))).reading is None

@@ -25,14 +25,62 @@ KPIS = [
     "type: level\nnumerator: orders\ndenominator: {agg: sum, event: order.placed, field: amount}",
     "type: cumulative\nmeasure: {agg: avg, process: order, due: promised, field: lateness}\nunit: min",
 ]
+LINES = """\
+apiVersion: sightline/v1
+kind: EventType
+metadata: {name: line.told}
+spec:
+  fields:
+    line: {type: string, required: true}
+    carrier: {type: string}
+    amount: {type: decimal, unit: EUR}
+    lines: {type: integer}
+    day: {type: date}
+  objects: {line: line}
+---
+apiVersion: sightline/v1
+kind: Process
+metadata: {name: line}
+spec:
+  object: line
+  steps:
+    - {name: placed, event: line.told}
+    - {name: gone, event: line.told, filter: lines > 1, time: unknown}
+    - {name: done, done: rest}
+  opens: placed
+  ends: [gone, done]
+  attributes: {carrier: placed.carrier, amount: placed.amount}
+  quantities:
+    asked: {step: placed, field: lines}
+    given: {step: gone, field: lines}
+  remainders: {rest: asked - given}
+  dues:
+    - {name: promised, step: placed, field: day, timezone: Europe/Berlin, renewedBy: [placed, gone], until: done}
+    - {name: within, step: placed, within: 1h, precision: day, timezone: UTC, until: done}
+    - name: leaves
+      step: placed
+      cutOffs: {times: ["1:00"], weekdays: [mon], timezone: UTC, closed: [2024-01-01], by: carrier, each: {x: ["2:00"]}}
+      until: done
+"""
+OF_LINES = [
+    "type: level\nprocess: line\nof: overdue\ndue: promised\npromise: current\nquantity: rest\nprice: amount",
+    "type: simple\nmeasure: {agg: count, process: line, due: promised, promise: current, outcome: kept}",
+    (
+        "type: ratio\nnumerator: {agg: count, process: line, due: leaves, outcome: missed}\n"
+        "denominator: {agg: count, process: line, due: leaves, outcome: due}"
+    ),
+]
+KPIS += OF_LINES
 RIGHT = [
     document
-    for text in (EVENTS, PROCESS, ORDERS, *(kpi(spec, f"k{index}") for index, spec in enumerate(KPIS)))
+    for text in (EVENTS, LINES, PROCESS, ORDERS, *(kpi(spec, f"k{index}") for index, spec in enumerate(KPIS)))
     for document in yaml.safe_load_all(text)
 ]
 _TEXT = (
     "order|placed|delivered|site|amount|orders|k0|k1|count|sum|percentile|promised|order.placed|amount > |"
-    'site == "x"|1h||level|derived|ratio|lateness|met|Ä b'
+    'site == "x"|1h||'
+    "done|rest|rest - asked|day|gone|line|kept|current|16:00|UTC|mon|"
+    "level|derived|ratio|lateness|met|Ä b"
 )
 WORDS = st.sampled_from(_TEXT.split("|"))
 VALUES: st.SearchStrategy[Any] = st.one_of(

@@ -69,7 +69,7 @@ def measure(
     agg: Agg, field_: str | None = None, filter_: Large | None = None, feed: Feed | None = None
 ) -> Measure:
     name = f"{agg.value}.{field_}{'.large' if filter_ else ''}@1"
-    return Measure(name, feed or EventFeed("sale"), agg, field_, 0, filter_)
+    return Measure(name, feed or EventFeed("sale"), agg, field_, 0, filter_, revocable=feed is not None)
 
 
 BY_SITE = (

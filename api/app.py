@@ -9,7 +9,20 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from api import cases, catalogue, dead_letters, errors, health, history, keys, kpis, metrics, page, stream
+from api import (
+    cases,
+    catalogue,
+    contributors,
+    dead_letters,
+    errors,
+    health,
+    history,
+    keys,
+    kpis,
+    metrics,
+    page,
+    stream,
+)
 from api.broadcast import Broadcaster, Channel
 from api.dependencies import Dependencies
 from api.events import EventsRoute
@@ -55,7 +68,7 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.close = broadcaster.close
     app.state.broadcaster = broadcaster
     errors.install(app)
-    for noun in (kpis, history, stream, cases, catalogue, dead_letters, keys, health, metrics):
+    for noun in (kpis, history, contributors, stream, cases, catalogue, dead_letters, keys, health, metrics):
         app.include_router(noun.router)
     page.mount(app, deps.web)
     describe(app)

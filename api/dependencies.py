@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from services.contributors import Contributors, Query
 from services.domain.catalogue import Catalogue
 from services.domain.facts import CaseFact, DeadLetter
 from services.domain.program import Program
@@ -105,6 +106,14 @@ class Timelines(Protocol):
         ...
 
 
+class ContributorLists(Protocol):
+    """The use case behind a value's events or cases."""
+
+    async def of(self, tenant: str, run: str, query: Query, now: int) -> Contributors:
+        """A page; ``NotFound`` for an unknown run or KPI, ``InvalidInput`` for what the KPI does not have."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One part of the system as ``/readyz?verbose`` names it. ``progress`` is 0 to 1 while it recovers."""
@@ -157,6 +166,7 @@ class Dependencies:
     runs: Runs
     keyring: Keyring
     timelines: Timelines
+    contributors: ContributorLists
     vitals: Vitals = field(default_factory=Vitals)
     intake_counters: Counters | None = None
     handed_in: HandedIn | None = None

@@ -269,6 +269,53 @@ class TimelineShape:
 
 
 @dataclass(frozen=True, slots=True)
+class ContributorShape:
+    """One event or case that a value is made of.
+
+    ``id`` and ``type`` are those of the event, or the case and its process; ``time`` is when it counts; ``number`` its
+    own, in the unit of the list; ``link`` leads to it in its source system. One of ``event`` and ``case`` is given,
+    unless the log no longer holds it.
+    """
+
+    id: str
+    type: str
+    time: int
+    number: float | None
+    scope: dict[str, str]
+    link: str | None
+    event: dict[str, Any] | None
+    case: CaseShape | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContributorsShape:
+    """A page of what makes ``value`` in ``window``, worst first (without a number: the latest first).
+
+    ``part`` is one of ``parts`` (a derived KPI has none: it has ``inputs``, KPIs to be opened in its place). ``count``
+    and ``sum`` are of the whole part; ``number`` names what is summed up, ``unit`` its unit. ``complete`` is false
+    where some may be missing, and ``reason`` says why.
+    """
+
+    kpi: str
+    run: str
+    scope: dict[str, str]
+    window: WindowShape
+    value: float | None
+    samples: int
+    part: str | None
+    parts: list[str]
+    inputs: list[str]
+    count: int
+    sum: float | None
+    number: str | None
+    unit: str | None
+    complete: bool
+    reason: str | None
+    contributors: list[ContributorShape]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetterShape:
     """What was refused, and why. ``payload`` is what came (null in lists), ``replayed`` when it was taken after all."""
 

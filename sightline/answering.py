@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies
 from services import wiring
+from services.contributors import ContributorLists
 from services.importing.handed_in import HandedIn
 from services.intake.http import HttpIntake
 from services.keys import Keyring
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -> Dependencies:
     """Everything that ``api.app.create_app`` needs."""
     settings, database = node.settings, node.database
-    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, wiring.program_loader())
+    load = wiring.program_loader()
+    catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, load)
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,
@@ -35,6 +37,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         runs=database.runs,
         keyring=keyring,
         timelines=Timelines(node.log, node.topics, catalogues.program),
+        contributors=ContributorLists(node.log, node.topics, catalogues.program, load),
         vitals=vitals(node),
         intake_counters=intake.counters,
         handed_in=HandedIn(node.log, node.topics),

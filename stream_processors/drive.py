@@ -28,10 +28,10 @@ from services.errors import Unavailable
 from services.health import PartitionHealth
 from services.ports import Log
 from services.settings import Processing
+from services.snapshots import Key, choose, digest, manifest, new_generation
 from services.topics import Topics
 from stream_processors.partition import Copy, Offer, Partition
 from stream_processors.sending import Sender
-from stream_processors.snapshots import Key, choose, digest, manifest, new_generation
 from stream_processors.tables import SnapshotTable
 from stream_processors.transports.seeking import Helping, SeekingConsumer
 

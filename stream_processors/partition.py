@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from services.domain.snapshots import SnapshotError
 from services.domain.state import State
-from stream_processors.snapshots import Snapshot
+from services.snapshots import Snapshot
 
 FIRST_SEEK_WAIT = 0.5
 

@@ -23,7 +23,7 @@ from faust.tables.table import Table
 from faust.types import TP, EventT
 from faust.types.tuples import FutureMessage
 
-from stream_processors.snapshots import partition_of
+from services.snapshots import partition_of
 
 
 class SnapshotStore(memory.Store[bytes, bytes]):

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from services.catalogue.words import DURATION_PATTERN, minutes_of_day, parse_duration
-from services.domain.catalogue import Agg, Direction, FieldType, KpiType
+from services.domain.catalogue import Agg, Direction, FieldType, KpiType, Time
 
 API_VERSION = "sightline/v1"
 
@@ -164,6 +164,13 @@ class EventTypeSpec(Model):
         None, description="How an event corrects or withdraws an earlier one."
     )
     reverses: ReversesSpec | None = Field(None, description="Which events of another type it withdraws.")
+    times: dict[Literal["posted", "recorded"], str] = Field(
+        default_factory=dict,
+        description="`posted`, `recorded` → the timestamp field that says when it was; see a KPI's `time`.",
+    )
+    link: str = Field(
+        "", description="URL of an event in the system that it came from; `{field}` is filled in."
+    )
 
 
 class StepSpec(Model):
@@ -253,6 +260,10 @@ class ProcessSpec(Model):
         default_factory=dict,
         description="What is left to do: quantities added and subtracted, `ordered - shipped`, by name.",
     )
+    link: str = Field(
+        "",
+        description="URL of a case in the system that knows it; `{case}` (its id) and `{attribute}` are filled in.",
+    )
 
 
 class MeasureSpec(Model):
@@ -331,6 +342,10 @@ class KpiSpec(Model):
     )
     dimensions: list[str] = Field(default_factory=list, description="What it is split by.")
     window: WindowSpec = Field(description="What span of time the current value covers.")
+    time: Annotated[Time, Field(strict=False)] = Field(
+        Time.OCCURRED,
+        description="What its events count by: when they `occurred` (unless said), were `posted` or `recorded`.",
+    )
     grain: Grain | None = Field(
         None,
         description="The slots that history keeps: 1m, 5m, 15m, 1h, 1d, 1w or 1mo; a default follows from the window.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from services.catalogue.known import Known, one_of, repeated
 from services.catalogue.lint_corrections import check_corrections
@@ -19,6 +19,7 @@ from services.catalogue.read import Document, Path_
 from services.catalogue.words import EVENT_NAME, FIELD_NAME
 from services.domain.catalogue import EventType, Field, FieldType, Process, Step
 from services.domain.conditions import a
+from services.domain.links import CASE_NAME, EVENT_NAMES, SCHEMES, names_in
 
 SUBJECT = "subject"
 _RESERVED = {"source": "it is the envelope's own: filters and dimensions can name it without a field"}
@@ -53,6 +54,18 @@ def check_event(document: Document, event: EventType, known: Known) -> Iterator[
     for index, name in enumerate(event.dimensions):
         yield from check_dimension(document, (*spec, "dimensions", index), name, event.fields)
     yield from check_corrections(document, event, known)
+    yield from _check_times(document, event)
+    yield from _check_link(document, event.link, {*event.fields, *EVENT_NAMES})
+
+
+def _check_times(document: Document, event: EventType) -> Iterator[Problem]:
+    """The fields that hold other times are timestamps."""
+    for time, name in event.times.items():
+        path: Path_ = ("spec", "times", time.value)
+        yield from one_of(document, path, "field", name, event.fields)
+        if name in event.fields and event.fields[name].type is not FieldType.TIMESTAMP:
+            message = f"{name!r} is {a(event.fields[name].type)}: it cannot say when"
+            yield document.problem(path, message, "name a field of type timestamp")
 
 
 def check_dimension(
@@ -102,6 +115,19 @@ def check_process(document: Document, process: Process, known: Known) -> Iterato
             )
         seen.add(due.name)
     yield from check_quantities(document, process, steps, known)
+    yield from _check_link(document, process.link, {*process.attributes, CASE_NAME})
+
+
+def _check_link(document: Document, link: str, names: Collection[str]) -> Iterator[Problem]:
+    """A link is a web address, and what it names is known."""
+    if not link:
+        return
+    path: Path_ = ("spec", "link")
+    if not link.startswith(SCHEMES):
+        message = f"{link!r} is no address of the web"
+        yield document.problem(path, message, "begin it with https:// (or http://)")
+    for name in names_in(link):
+        yield from one_of(document, path, "name to fill in called", name, tuple(sorted(names)))
 
 
 def _check_attributes(

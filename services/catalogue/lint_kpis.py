@@ -11,7 +11,7 @@ from services.catalogue.lint_facts import check_dimension
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import NAME, PERCENT
-from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, Process, WindowKind
+from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, Process, Time, WindowKind
 from services.domain.conditions import a
 from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.formulas import FormulaError, parse_formula
@@ -44,8 +44,31 @@ def check_kpi(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
             yield from _check_steps(document, kpi, known)
         case KpiType.LEVEL:
             yield from _check_level(document, kpi, known)
+    yield from _check_time(document, kpi, known)
     yield from _check_unit(document, kpi, known)
     yield from _check_target(document, kpi)
+
+
+def _check_time(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
+    """Only events have other times than when they occurred, and only where their type says which field holds them."""
+    if kpi.time is Time.OCCURRED:
+        return
+    path = (*SPEC, "time")
+    if kpi.type is KpiType.DERIVED:
+        message = "a derived KPI counts nothing by itself"
+        yield document.problem(path, message, "say it of the KPIs that it is derived from")
+        return
+    lent = [known.kpi(part) if isinstance(part, str) else kpi for part in (kpi.numerator, kpi.denominator)]
+    measures = [kpi.measure, kpi.numerator, kpi.denominator, *(one.measure for one in lent if one)]
+    specs = [measure for measure in measures if isinstance(measure, MeasureSpec)]
+    if any(one.process for one in lent if one) or any(spec.process for spec in specs):
+        message = f"cases are known by when their events occurred, not by when those were {kpi.time}"
+        yield document.problem(path, message, "leave it out, or measure an event")
+    for event in dict.fromkeys(spec.event for spec in specs):
+        found = known.event(event) if event else None
+        if found is not None and kpi.time is Time.POSTED and Time.POSTED not in found.times:
+            message = f"nothing says when {found.name} was posted"
+            yield document.problem(path, message, f"add times: {{posted: FIELD}} to {found.name}")
 
 
 def _check_window(document: Document, kpi: Kpi) -> Iterator[Problem]:

@@ -40,6 +40,7 @@ from services.domain.catalogue import (
     Reverses,
     Step,
     Target,
+    Time,
     Window,
     WindowKind,
 )
@@ -59,6 +60,8 @@ def event_type(document: EventTypeDocument) -> EventType:
         sources=tuple(spec.sources),
         correctable=None if spec.correctable is None else _correctable(spec.correctable),
         reverses=None if spec.reverses is None else _reverses(spec.reverses),
+        link=spec.link,
+        times={Time(name): field for name, field in spec.times.items()},
     )
 
 
@@ -82,6 +85,7 @@ def process(document: ProcessDocument) -> Process:
         description=document.metadata.description,
         quantities={name: Quantity(one.step, one.field) for name, one in spec.quantities.items()},
         remainders=spec.remainders,
+        link=spec.link,
     )
 
 
@@ -128,6 +132,7 @@ def kpi(document: KpiDocument) -> Kpi:
         lateness_ms=spec.allowed_lateness,
         reopen_ms=spec.reopen,
         stale_ms=spec.stale_after,
+        time=spec.time,
     )
 
 

@@ -111,9 +111,14 @@ def notable(table: CaseTable, *, tenant: str, run: str, attempt: int, partition:
 
 def case_fact(table: CaseTable, row: int) -> CaseFact:
     """All that is known of one case at the table's time."""
+    return facts_of(table, [row])[0]
+
+
+def facts_of(table: CaseTable, rows: Sequence[int]) -> list[CaseFact]:
+    """All that is known of some cases at the table's time."""
     found = standing(table)
     stuck = found.stuck(table.now, table.process.stuck_ms)
-    return case_facts(table, [row], {"overdue": found.overdue != NEVER, "stuck": stuck})[0]
+    return case_facts(table, rows, {"overdue": found.overdue != NEVER, "stuck": stuck})
 
 
 def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask]) -> list[CaseFact]:

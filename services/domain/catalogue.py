@@ -11,6 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+class Time(StrEnum):
+    """Which time of an event a KPI counts by: when it occurred (its event time), when it was posted (a field of it),
+    or when it was recorded (a field of it, or when the intake saw it).
+    """
+
+    OCCURRED = "occurred"
+    POSTED = "posted"
+    RECORDED = "recorded"
+
+
 class FieldType(StrEnum):
     """Types of event fields; decimals are int64 fixed point with ``Field.scale`` digits, never floats.
 
@@ -80,7 +90,9 @@ class EventType:
     """A kind of business fact.
 
     ``objects`` maps an object type ("order") to the field that holds its id; the word ``subject`` stands for the
-    CloudEvents attribute. ``sources`` are the systems expected to send it: empty means any.
+    CloudEvents attribute. ``sources`` are the systems expected to send it: empty means any. ``link`` leads to an event
+    in the system that it came from (``links.py``): it changes no number, and so is no part of what the type is.
+    ``times`` names the timestamp fields that hold the other times of an event: when it was posted, recorded.
     """
 
     name: str
@@ -89,6 +101,8 @@ class EventType:
     objects: Mapping[str, str]
     dimensions: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    link: str = field(default="", compare=False, repr=False)
+    times: Mapping[Time, str] = field(default_factory=dict)
     correctable: Correctable | None = None
     reverses: Reverses | None = None
 
@@ -170,7 +184,8 @@ class Process:
 
     ``attributes`` are what a case learns: name → (step, field) of that step's first event. ``stuck_ms``: a case
     without a new step for so long is stuck. ``grace_ms``: closed cases are remembered for so long. ``remainders`` are
-    quantities added and subtracted: what is still to be done.
+    quantities added and subtracted: what is still to be done. ``link`` leads to a case in the system that knows it,
+    as that of an event type does.
     """
 
     name: str
@@ -185,6 +200,7 @@ class Process:
     description: str = ""
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     remainders: Mapping[str, str] = field(default_factory=dict)
+    link: str = field(default="", compare=False, repr=False)
 
     def fields_of(self, step: str) -> tuple[str, ...]:
         """The fields of a step's events that its cases learn from."""
@@ -311,6 +327,8 @@ class Kpi:
     Whatever the type, the number shown is ``scale`` times what was computed (100 makes a ratio percent). Times are
     computed in ms and shown in ``unit``, where that is a unit of time.
 
+    ``time`` is the one that its events count by, where one has no such time, when it occurred.
+
     ``grain`` is the length of the slots that history keeps: 1m, 5m, 15m, 1h, 1d, 1w or 1mo, cut in the window's
     time zone.
     """
@@ -347,6 +365,7 @@ class Kpi:
     lateness_ms: int = 60_000
     reopen_ms: int = 7 * 86_400_000
     stale_ms: int | None = None
+    time: Time = Time.OCCURRED
 
 
 @dataclass(frozen=True, slots=True)

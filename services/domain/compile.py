@@ -20,6 +20,7 @@ from services.domain.catalogue import (
     KpiType,
     MeasureSpec,
     Process,
+    Time,
     WindowKind,
 )
 from services.domain.formulas import parse_formula
@@ -109,7 +110,7 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
         judge = hash64(families[name].encode()) % judges
         key = _cube_key(kpi, judge)
         parts = {
-            role: cubes.add(key, _measure(catalogue, key, part, compile_filter))
+            role: cubes.add(key, _measure(catalogue, key, _timed(part, kpi.time), compile_filter))
             for role, part in _parts(catalogue, kpi).items()
         }
         inputs = parse_formula(kpi.expr).names if kpi.expr else ()
@@ -257,6 +258,11 @@ def _of_spec(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
     return _Part(feed, spec.agg, None if spec.agg is Agg.COUNT else spec.field, (*_texts(spec.filter), *own))
 
 
+def _timed(part: _Part, time: Time) -> _Part:
+    """Events count by the time of the KPI that they are counted for, also where another lends the measure."""
+    return replace(part, feed=replace(part.feed, time=time)) if isinstance(part.feed, EventFeed) else part
+
+
 def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: CompileFilter) -> Measure:
     text = _conjunction(part.filters)
     fields = fields_of(catalogue, part.feed)
@@ -279,6 +285,7 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
             [(fields[name].type, fields[name].scale) for name in read if name in fields],
             _process_words(catalogue, part.feed),
             _correction_words(catalogue, part.feed),
+            *_time_words(catalogue, part.feed),
         ]
     )
     kind = type(part.feed).__name__.removesuffix("Feed").lower()
@@ -317,7 +324,19 @@ def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:
 
 
 def _feed_words(feed: Feed) -> list[str]:
-    return [type(feed).__name__, *(str(value) for value in asdict(feed).values())]
+    """The words that identify a feed; the time that events usually count by goes without saying."""
+    return [
+        type(feed).__name__,
+        *(str(value) for value in asdict(feed).values() if value is not Time.OCCURRED),
+    ]
+
+
+def _time_words(catalogue: Catalogue, feed: Feed) -> list[str]:
+    """The field that holds the time that events count by, where it is not their own."""
+    if not isinstance(feed, EventFeed):
+        return []
+    name = catalogue.events[feed.event].times.get(feed.time)
+    return [] if name is None else [name]
 
 
 def _correction_words(catalogue: Catalogue, feed: Feed) -> object:

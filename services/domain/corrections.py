@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from services.domain.batch import BlockRows
 from services.domain.case_events import CaseEvents
-from services.domain.catalogue import Agg, Correctable, EventType, Field, FieldType, Reverses
+from services.domain.catalogue import Agg, Correctable, EventType, Field, FieldType, Reverses, Time
 from services.domain.ledger import FINAL, FIRST, LAST_RANK, Kept, Ledger, Said
 from services.domain.program import EventFeed, Filter, Program
 from services.domain.rows import NULL, Columns, Hashes, Mask, Numbers, Places, Strings, hash_numbers
 from services.domain.snapshots import prefixed, under
 from services.domain.texts import Packed
+from services.domain.times import retimed
 
 Key = tuple[str, str]
 
@@ -106,7 +107,7 @@ class Corrections:
         cases = rows.hash("key") if process else np.zeros(rows.n, np.uint64)
         copies = _Copies(rows, came, cases, primary)
         if type_.correctable is not None and (event, process) in self._ledgers:
-            yield event, self._take(event, process, self._said(type_, type_.correctable, copies))
+            yield event, self._take(event, process, self._said(type_, process, type_.correctable, copies))
         if type_.reverses is not None and (type_.reverses.event, process) in self._ledgers:
             yield (
                 type_.reverses.event,
@@ -126,9 +127,10 @@ class Corrections:
         return {}, arrays
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:  # noqa: ARG002  # as every part
-        """Become what ``arrays()`` gave under the same catalogue."""
+        """Become what ``arrays()`` gave under the same catalogue, or under one of which this is a part."""
         for (event, process), ledger in self._ledgers.items():
-            ledger.load(under(f"{event} {process}", dict(arrays)))
+            if held := under(f"{event} {process}", arrays):
+                ledger.load(held)
 
     def _take(self, event: str, process: str, said: Said[BlockRows]) -> Corrected:
         change = self._ledgers[event, process].update(said)
@@ -143,7 +145,7 @@ class Corrections:
             change.beyond,
         )
 
-    def _said(self, type_: EventType, how: Correctable, copies: _Copies) -> Said[BlockRows]:
+    def _said(self, type_: EventType, process: str, how: Correctable, copies: _Copies) -> Said[BlockRows]:
         rows = copies.rows
         if how.key is None:
             keys, version, withdrawn = _by_id(rows)
@@ -152,7 +154,11 @@ class Corrections:
             version = _versions(rows, how.version)
             withdrawn = self._withdrawn(type_, rows)
         rank = np.where(withdrawn, np.uint64(LAST_RANK), content(rows, type_))
-        return Said(rows, keys, version, rank, withdrawn, copies.came, copies.cases, copies.primary)
+        times = {
+            time: retimed(rows, type_, time, lambda: copies.came).time
+            for time in self._ledgers[type_.name, process].times
+        }
+        return Said(rows, keys, version, rank, withdrawn, copies.came, copies.cases, copies.primary, times)
 
     def _withdrawn(self, type_: EventType, rows: BlockRows) -> Mask:
         chosen: Filter | None = self._program.withdrawals.get(type_.name) if self._program else None
@@ -170,6 +176,7 @@ def kept_columns(program: Program, event: str, process: str) -> Kept:
     """What an entry keeps: what measures of the events and steps of the process read."""
     fields = {field.name: field for field in program.catalogue.events[event].columns}
     read: dict[str, set[str]] = {"numbers": set(), "codes": set(), "flags": set(), "hashes": set()}
+    times: set[Time] = set()
 
     def keep(names: frozenset[str] | tuple[str, ...]) -> None:
         for name in names:
@@ -177,20 +184,20 @@ def kept_columns(program: Program, event: str, process: str) -> Kept:
 
     for cube in program.cubes:
         for measure in cube.measures:
-            if measure.feed == EventFeed(event):
+            if isinstance(measure.feed, EventFeed) and measure.feed.event == event:
+                times |= {measure.feed.time} - {Time.OCCURRED}
                 read["codes"] |= set(cube.dimensions)
                 keep(measure.filter.fields if measure.filter else ())
                 if measure.field is not None:
                     read["hashes" if measure.agg is Agg.DISTINCT else "numbers"].add(measure.field)
-    known = program.catalogue.processes.get(process)
-    if known is None:
-        return Kept(*(frozenset(read[form]) for form in Kept._fields))
-    for step in known.steps:
-        if step.event == event:
-            chosen = program.step_filters.get((process, step.name))
-            keep(chosen.fields if chosen else ())
-            keep(known.fields_of(step.name))
-    return Kept(*(frozenset(read[form]) for form in Kept._fields))
+    if (known := program.catalogue.processes.get(process)) is not None:
+        for step in known.steps:
+            if step.event == event:
+                chosen = program.step_filters.get((process, step.name))
+                keep(chosen.fields if chosen else ())
+                keep(known.fields_of(step.name))
+    forms = {form: frozenset(names) for form, names in read.items()}
+    return Kept(**forms, times=frozenset(times))
 
 
 def content(rows: BlockRows, type_: EventType) -> Hashes:

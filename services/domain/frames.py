@@ -302,6 +302,11 @@ def is_begin(data: bytes) -> bool:
     return b'"kind":"begin"' in data[:64]
 
 
+def is_tick(data: bytes) -> bool:
+    """Whether a record carries only the time, without decoding it."""
+    return b'"kind":"tick"' in data[:64]
+
+
 def decode(data: bytes) -> Frame:
     """Read a record of the events topic. Raises ``ValueError`` where it is none."""
     meta, arrays = view(data)

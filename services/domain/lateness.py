@@ -2,7 +2,8 @@
 
 An event is late where a pane that it belongs to was closed before its frame came: the pane's end and the allowed
 lateness lie at or before the watermark. It is too late where that pane had already left a cube that does not carry.
-What a cube depends on follows from the program: events that it measures, and those that are steps of its process.
+What a cube depends on follows from the program: events that it measures, by the time that it counts them by, and those
+that are steps of its process.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from services.domain.program import Cube, EventFeed, Feed, Program
 from services.domain.rows import Mask, Numbers
 
 
-def dependents(program: Program) -> Mapping[str, Sequence[Cube]]:
-    """Event type → cubes whose panes its events belong to, one for each different way of closing and leaving."""
+def dependents(program: Program) -> Mapping[EventFeed, Sequence[Cube]]:
+    """Events by a time → cubes whose panes they belong to, one for each different way of closing and leaving."""
     steps = {name: process.told_by for name, process in program.catalogue.processes.items()}
-    found: dict[str, dict[tuple[int, int, int, bool], Cube]] = {}
+    found: dict[EventFeed, dict[tuple[int, int, int, bool], Cube]] = {}
     for cube in program.cubes:
         for event in {event for measure in cube.measures for event in _events(measure.feed, steps)}:
             ways = found.setdefault(event, {})
@@ -44,5 +45,5 @@ def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask
     return is_late | too_late, too_late
 
 
-def _events(feed: Feed, steps: Mapping[str, Iterable[str]]) -> Iterable[str]:
-    return (feed.event,) if isinstance(feed, EventFeed) else steps.get(feed.process, ())
+def _events(feed: Feed, steps: Mapping[str, Iterable[str]]) -> Iterable[EventFeed]:
+    return (feed,) if isinstance(feed, EventFeed) else map(EventFeed, steps.get(feed.process, ()))

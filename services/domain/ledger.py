@@ -20,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.case_columns import grown
+from services.domain.catalogue import Time
 from services.domain.index import Index
 from services.domain.rows import NULL, Columns, Hashes, Mask, Numbers, Rows, Strings
+from services.domain.times import time_column
 
 UNSAID = NULL
 """The version of a key of which nothing was said."""
@@ -37,12 +39,18 @@ _NOTHING = np.empty(0, np.intp)
 
 
 class Kept(NamedTuple):
-    """The columns that an entry keeps, by name and by how they are read (see ``Rows``)."""
+    """The columns that an entry keeps, by name and by how they are read (see ``Rows``); and which times besides."""
 
     numbers: frozenset[str] = frozenset()
     codes: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
     hashes: frozenset[str] = frozenset()
+    times: frozenset[Time] = frozenset()
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """The numbers that say when an entry counts: when it occurred, and its other times."""
+        return ("time", *map(time_column, self.times))
 
 
 R = TypeVar("R", bound=Rows)
@@ -53,7 +61,7 @@ class Said(NamedTuple, Generic[R]):
 
     ``rank`` decides between equal versions (the hash of the content; ``LAST_RANK`` of a withdrawal), ``came`` is the
     engine time of each row's frame, ``cases`` the case that each concerns (zeros where there is none). Only entries
-    of ``primary`` copies are told.
+    of ``primary`` copies are told. ``times`` are the other times of each, where they are kept.
     """
 
     rows: R
@@ -64,6 +72,7 @@ class Said(NamedTuple, Generic[R]):
     came: Numbers
     cases: Hashes
     primary: bool
+    times: Mapping[Time, Numbers] = {}
 
 
 class Change(NamedTuple):
@@ -104,6 +113,11 @@ class Ledger:
         own = self._index.nbytes + self._cases.nbytes + self._heads.nbytes
         return own + sum(column.nbytes for column in self._columns.values())
 
+    @property
+    def times(self) -> frozenset[Time]:
+        """Which times entries keep besides when they occurred."""
+        return self._kept.times
+
     def update(self, said: Said[Any]) -> Change:
         """Take what events say; tell what has changed."""
         beyond = self._beyond(said)
@@ -129,7 +143,7 @@ class Ledger:
         absent: dict[str, NDArray[Any]] = {
             name: np.full(len(other), absent, dtype) for name, (absent, dtype) in _slots(self._kept).items()
         }
-        self.load(absent | {name: held for name, held in other.arrays().items() if name in {*absent, "keys"}})
+        self.load(absent | other.arrays())
 
     def leave(self, now: int) -> None:
         """Let go of entries of whose keys nothing was said for the horizon; call it where the log says so."""
@@ -151,9 +165,9 @@ class Ledger:
         }
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Become what ``arrays()`` gave of a ledger that keeps the same columns."""
+        """Become what ``arrays()`` gave of a ledger that keeps these columns, and maybe others."""
         self._index = Index(arrays["keys"])
-        self._columns = {name: np.array(column) for name, column in arrays.items() if name != "keys"}
+        self._columns = {name: np.array(arrays[name]) for name in _slots(self._kept) if name in arrays}
         self._reserve(len(self))
         self._chain_anew()
 
@@ -200,7 +214,7 @@ class Ledger:
         columns["stands"][at] = ~said.withdrawn[chosen]
         columns["primary"][at] = said.primary
         # A withdrawal of a type of its own has none of these: they are not read then.
-        read = _columns_of(said.rows, self._kept)
+        read = _columns_of(said, self._kept)
         for name, values in read.items():
             columns[name][at] = values[chosen]
         columns["case"][at] = said.cases[chosen]
@@ -215,7 +229,7 @@ class Ledger:
         return Columns(
             at.size,
             self._strings,
-            {name: held[f"number {name}"][at] for name in (*kept.numbers, "time")},
+            {name: held[f"number {name}"][at] for name in (*kept.numbers, *kept.moments)},
             {name: held[f"code {name}"][at] for name in kept.codes},
             {name: held[f"flag {name}"][at] for name in kept.flags},
             {
@@ -274,16 +288,18 @@ def _slots(kept: Kept) -> dict[str, tuple[int, type]]:
         "touched": (0, np.int64),
         "case": (0, np.uint64),
         "next": (-1, np.int32),
-        **{f"number {name}": (NULL, np.int64) for name in (*kept.numbers, "time")},
+        **{f"number {name}": (NULL, np.int64) for name in (*kept.numbers, *kept.moments)},
         **{f"code {name}": (-1, np.int32) for name in kept.codes},
         **{f"flag {name}": (-1, np.int8) for name in kept.flags},
         **{f"hash {name}": (0, np.uint64) for name in (*kept.hashes, "identity")},
     }
 
 
-def _columns_of(rows: Rows, kept: Kept) -> dict[str, NDArray[Any]]:
+def _columns_of(said: Said[Any], kept: Kept) -> dict[str, NDArray[Any]]:
+    rows = said.rows
     return {
         **{f"number {name}": rows.number(name) for name in (*kept.numbers, "time")},
+        **{f"number {time_column(time)}": values for time, values in said.times.items()},
         **{f"code {name}": rows.code(name) for name in kept.codes},
         **{f"flag {name}": rows.flag(name) for name in kept.flags},
         **{f"hash {name}": rows.hash(name) for name in (*kept.hashes, "identity")},
@@ -296,7 +312,10 @@ def _of_rows(said: Said[Any], at: NDArray[np.intp], kept: Kept, strings: Strings
     return Columns(
         at.size,
         strings,
-        {"time": said.came[at], **{name: rows.number(name)[at] for name in kept.numbers if name != "time"}},
+        {
+            **{name: rows.number(name)[at] for name in kept.numbers},
+            **dict.fromkeys(kept.moments, said.came[at]),
+        },
         {name: rows.code(name)[at] for name in kept.codes},
         {name: rows.flag(name)[at] for name in kept.flags},
         {

@@ -14,10 +14,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from services.domain import partials
+from services.domain.cells import CellTable
 from services.domain.facts import DeadLetter
 from services.domain.frames import Frame, Kind, decode
 from services.domain.program import Program
-from services.domain.runstate import LIVE, RunState
+from services.domain.runstate import LIVE, Cells, RunState
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission
 from services.domain.telling import IMPORT_EVENTS, Teller
@@ -30,10 +31,17 @@ _KEPT_PAYLOAD = 128 << 10
 class Observer:
     """The state of events partition ``partition``. ``load`` compiles a catalogue from its canonical JSON (raising
     ``ValueError`` where it cannot); ``judges`` is the number of judge partitions, ``hold`` that of an import's events
-    between two tellings.
+    between two tellings, ``cells`` makes the tables that rows are folded into.
     """
 
-    def __init__(self, partition: int, load: Load, judges: int = 4, hold: int = IMPORT_EVENTS) -> None:
+    def __init__(
+        self,
+        partition: int,
+        load: Load,
+        judges: int = 4,
+        hold: int = IMPORT_EVENTS,
+        cells: Cells = CellTable,
+    ) -> None:
         self.partition = partition
         self.runs: dict[tuple[str, str], RunState] = {}
         self.undecodable = 0
@@ -41,6 +49,7 @@ class Observer:
         self._load = load
         self._judges = judges
         self._hold = hold
+        self._cells = cells
         self._applied = -1
         self._tellers: dict[tuple[str, str], Teller] = {}
         self._pending: dict[tuple[str, str], list[tuple[int, Frame]]] = {}
@@ -158,7 +167,7 @@ class Observer:
             self.runs[key].fold(frames)
 
     def _start(self, tenant: str, run: str, attempt: int) -> RunState:
-        started = self.runs[tenant, run] = RunState(tenant, run, attempt, self.partition)
+        started = self.runs[tenant, run] = RunState(tenant, run, attempt, self.partition, self._cells)
         self._tellers[tenant, run] = Teller(started, self._judges, self._hold)
         return started
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from services.domain.catalogue import Agg, Catalogue, Kpi
+from services.domain.catalogue import Agg, Catalogue, Kpi, Time
 from services.domain.rows import Mask, Rows
 
 
@@ -40,9 +40,10 @@ class Filter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EventFeed:
-    """Primary events of a type; weight 1, at their event time."""
+    """Primary events of a type; weight 1, at the ``time`` that is said."""
 
     event: str
+    time: Time = Time.OCCURRED
 
 
 @dataclass(frozen=True, slots=True)

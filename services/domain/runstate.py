@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from services.domain.case_events import CaseEvents
 from services.domain.case_facts import notable
 from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
+from services.domain.catalogue import EventType, Time
 from services.domain.cells import CellTable
 from services.domain.corrections import Corrections
 from services.domain.dedupe import Dedupe
@@ -28,10 +29,11 @@ from services.domain.facts import CaseFacts, DeadLetter
 from services.domain.frames import Frame
 from services.domain.lateness import dependents, late, may_be_late
 from services.domain.partials import ENDLESS
-from services.domain.program import EventFeed, Feed, Measure, Program, process_of
-from services.domain.rows import Mask, Numbers, Strings
+from services.domain.program import Cube, EventFeed, Feed, Measure, Program, process_of
+from services.domain.rows import Columns, Mask, Numbers, Strings
 from services.domain.scopes import Scopes
 from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
+from services.domain.times import Retimed, kept_time, retimed
 from services.domain.told import Told
 from services.domain.watermark import FUTURE_MS, START, Watermark
 
@@ -42,13 +44,17 @@ _MOST_LETTERS = 100
 """Late or early events that one batch lists; all are counted."""
 
 Frames = Sequence[tuple[int, Frame]]
+Cells = Callable[[Cube, Scopes], CellTable]
+"""What makes the table of a cube."""
 Readers = dict[Feed, list[tuple[CellTable, list[Measure]]]]
 
 
 class RunState:
-    """What ``partition`` knows of (``tenant``, ``run``) in its ``attempt``. ``time`` is engine time."""
+    """What ``partition`` knows of (``tenant``, ``run``) in its ``attempt``. ``time`` is engine time; ``cells`` makes
+    the tables that rows are folded into.
+    """
 
-    def __init__(self, tenant: str, run: str, attempt: int, partition: int) -> None:
+    def __init__(self, tenant: str, run: str, attempt: int, partition: int, cells: Cells = CellTable) -> None:
         self.tenant, self.run, self.attempt, self.partition = tenant, run, attempt, partition
         self.program: Program | None = None
         self.catalogue = ""
@@ -60,11 +66,13 @@ class RunState:
         self.watermark = Watermark()
         self.cells: dict[str, CellTable] = {}
         self.cases: dict[str, CaseTable] = {}
+        self._table = cells
         self._interner = Interner(self.strings)
         self._dedupe = Dedupe()
         self._scopes: dict[tuple[str, ...], Scopes] = {}
         self._readers: Readers = {}
-        self._dependents: Mapping[str, Sequence[Any]] = {}
+        self._times: dict[str, list[EventFeed]] = {}
+        self._dependents: Mapping[EventFeed, Sequence[Cube]] = {}
         self._corrections = Corrections(self.strings)
 
     @property
@@ -95,7 +103,7 @@ class RunState:
             for feed, readers in self._readers.items()
         }
         for event, facts in self._corrections.told():
-            self._read(fresh.get(EventFeed(event), ()), Told(facts))
+            self._read_standing(event, facts, fresh)
         for process in program.catalogue.processes:
             if any(of for feed, of in fresh.items() if process_of(feed) == process):
                 self._tell(self.cases[process].standing(), fresh)
@@ -129,14 +137,14 @@ class RunState:
         events: dict[str, list[CaseEvents]] = {}
         for (type_, process, primary), rows in batch.rows(keep):
             told = Told(rows, partial(rows.of_frames, levels), top)
-            if primary:
-                self._late(type_, told, rows, batch, frames)
+            timed = self._timed(type_, told, rows, frames) if primary else []
+            self._late(timed, rows, batch, frames)
             if self._corrections.concern(type_):
                 self._correct(type_, process, rows, batch, frames, primary=primary)
                 if self._corrections.hold(type_, process):
                     continue
-            if primary:
-                self._read(self._readers.get(EventFeed(type_), ()), told)
+            for feed, one in timed:
+                self._read(self._readers.get(feed, ()), one)
             if process in self.cases:
                 copies = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
                 events.setdefault(process, []).append(copies)
@@ -192,7 +200,9 @@ class RunState:
         held, self.cells, self._readers = self.cells, {}, {}
         for cube in program.cubes:
             scopes = self._scopes.setdefault(cube.dimensions, Scopes(cube.dimensions, self.strings))
-            table = held.get(cube.id) or CellTable(cube, scopes)
+            table = held.get(cube.id)
+            if table is None:
+                table = self._table(cube, scopes)
             table.measure_anew(cube)
             self.cells[cube.id] = table
             for measure in cube.measures:
@@ -200,6 +210,10 @@ class RunState:
                 if not readers or readers[-1][0] is not table:
                     readers.append((table, []))
                 readers[-1][1].append(measure)
+        self._times = {}
+        for feed in self._readers:
+            if isinstance(feed, EventFeed) and feed.time is not Time.OCCURRED:
+                self._times.setdefault(feed.event, []).append(feed)
 
     def _bind_cases(self, program: Program) -> None:
         held, self.cases = self.cases, {}
@@ -227,6 +241,25 @@ class RunState:
             whole = Told(told.rows)
             for feed, part, rows in told.feeds:
                 self._read(readers.get(feed, ()), Told(rows, whole=(whole, part)))
+
+    def _timed(self, type_: str, told: Told, rows: BlockRows, frames: Frames) -> list[tuple[EventFeed, Told]]:
+        """Primary events of a type, by each of the times that they are counted by."""
+        timed = [(EventFeed(type_), told)]
+        for feed in self._times.get(type_, ()):
+            each = retimed(rows, self._event_type(type_), feed.time, partial(_ingest, rows, frames))
+            timed.append((feed, Told(each, told.levels, told.top)))
+        return timed
+
+    def _read_standing(self, event: str, told: Columns, readers: Readers) -> None:
+        """What a ledger tells of its events, by each of the times that they are counted by."""
+        self._read(readers.get(EventFeed(event), ()), Told(told))
+        for feed in self._times.get(event, ()):
+            self._read(readers.get(feed, ()), Told(Retimed(told, kept_time(told, feed.time))))
+
+    def _event_type(self, name: str) -> EventType:
+        if self.program is None:
+            raise KeyError(name)
+        return self.program.catalogue.events[name]
 
     def _read(self, readers: Iterable[tuple[CellTable, Sequence[Measure]]], told: Told) -> None:
         for table, measures in readers:
@@ -294,9 +327,9 @@ class RunState:
         self, type_: str, process: str, rows: BlockRows, batch: Batch, frames: Frames, *, primary: bool
     ) -> None:
         """Let events of a type that corrects, is corrected or reverses another take back what they replace."""
-        came = rows.of_frames(np.array([frame.head.ingest for _, frame in frames]))
+        came = _ingest(rows, frames)
         for event, found in self._corrections.update(type_, process, rows, came, primary=primary):
-            self._read(self._readers.get(EventFeed(event), ()), Told(found.told))
+            self._read_standing(event, found.told, self._readers)
             if process in self.cases:
                 cases = self.cases[process]
                 self._tell(cases.take_back([found.gone]))
@@ -308,11 +341,19 @@ class RunState:
                 beyond = rows.batch_rows()[found.beyond]
                 self._list(beyond, batch, frames, "beyond_horizon", _BEYOND)
 
-    def _late(self, type_: str, told: Told, rows: BlockRows, batch: Batch, frames: Frames) -> None:
-        cubes = self._dependents.get(type_, ())
-        if told.levels is None or not may_be_late(cubes, told.earliest, told.top):
+    def _late(
+        self, timed: Sequence[tuple[EventFeed, Told]], rows: BlockRows, batch: Batch, frames: Frames
+    ) -> None:
+        is_late: Mask | None = None
+        too_late: Mask | None = None
+        for feed, told in timed:
+            cubes = self._dependents.get(feed, ())
+            if told.levels is not None and may_be_late(cubes, told.earliest, told.top):
+                one, other = late(cubes, told.rows.number("time"), told.levels())
+                is_late = one if is_late is None else is_late | one
+                too_late = other if too_late is None else too_late | other
+        if is_late is None or too_late is None:
             return
-        is_late, too_late = late(cubes, rows.number("time"), told.levels())
         self._count("late", np.count_nonzero(is_late))
         if too_late.any():
             self._count("late_dropped", np.count_nonzero(too_late))
@@ -343,6 +384,11 @@ def _unchanged(before: Program, after: Program, process: str) -> bool:
     return old == new and all(
         before.catalogue.events[event].fields == after.catalogue.events[event].fields for event in new.told_by
     )
+
+
+def _ingest(rows: BlockRows, frames: Frames) -> Numbers:
+    """When the intake saw each row."""
+    return rows.of_frames(np.array([frame.head.ingest for _, frame in frames], np.int64))
 
 
 def _event_id(payload: str) -> str | None:

@@ -1,8 +1,9 @@
-"""``kpis`` and ``cases``: ask a running Sightline, over its API."""
+"""``kpis``, ``contributors`` and ``cases``: ask a running Sightline, over its API."""
 
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,7 @@ GLYPHS = {
 
 
 def get(url: str | None, path: str, **params: Any) -> Any:
-    """The JSON that ``GET url + path`` answers; ``Unavailable`` or ``InvalidInput`` with a remedy where it does not.
+    """What ``GET url + path`` answers, JSON or text; ``Unavailable`` or ``InvalidInput`` where there is no answer.
 
     ``url`` None: where the settings say.
     """
@@ -48,13 +49,14 @@ def get(url: str | None, path: str, **params: Any) -> Any:
             f"no answer from {url}: {error}",
             remedy="start it with `sightline up`, or name its address with --url",
         ) from error
+    told_in_json = "json" in response.headers.get("content-type", "")
     if response.is_error:
-        problem = response.json() if "json" in response.headers.get("content-type", "") else {}
+        problem = response.json() if told_in_json else {}
         raise InvalidInput(
             problem.get("detail") or f"{url}{path} answered {response.status_code}",
             **{name: problem.get(name) for name in ("field", "value", "remedy")},
         )
-    return response.json()
+    return response.json() if told_in_json else response.text
 
 
 def kpis(url: Url = None, run: Run = "live", as_json: Json = False) -> None:
@@ -123,3 +125,55 @@ def cases(
             attributes,
         )
     console.print(table)
+
+
+def contributors(
+    kpi: Annotated[str, typer.Argument(help="The KPI's name.", metavar="KPI")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A dimension and its value, site:W01; repeat it for more.")
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option(help="Of a ratio: denominator, numerator or misses.", show_default=False)
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Start of a window other than now, as RFC 3339.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Its end.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with all fields.")] = False,
+    url: Url = None,
+    run: Run = "live",
+    as_json: Json = False,
+) -> None:
+    """List the events or cases that a KPI's value is made of, worst first."""
+    params = {"scope": scope or None, "part": part, "from": from_, "to": to, "limit": limit, "run": run}
+    path = f"/api/v1/kpis/{kpi}/contributors"
+    if as_csv:
+        typer.echo(get(url, path, **params, format="csv"), nl=False)
+        return
+    data = get(url, path, **params)
+    if as_json:
+        print_json(data)
+        return
+    if data["inputs"]:
+        console.print(f"{kpi} is derived: open {', '.join(data['inputs'])}")
+        return
+    table = Table("time", box=None, header_style="dim")
+    number_ = [" ".join(filter(None, (data["number"], data["unit"])))] if data["number"] else []
+    headers = ["type", "id", *number_, "scope", "link"]
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for one in data["contributors"]:
+        number = [] if data["number"] is None else ["-" if one["number"] is None else _number(one["number"])]
+        scope_ = ", ".join(f"{name}={value}" for name, value in one["scope"].items())
+        table.add_row(_moment(one["time"]), one["type"], one["id"], *number, scope_, one["link"] or "")
+    console.print(table)
+    value = "-" if data["value"] is None else _number(data["value"])
+    shown = len(data["contributors"])
+    console.print(f"\n{shown} of {data['count']:,} ({data['part']}); the value they make is {value}")
+    if not data["complete"]:
+        console.print(f"[yellow]▲[/] some may be missing: {data['reason']}")
+
+
+def _moment(time: int) -> str:
+    return datetime.fromtimestamp(time / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -16,6 +16,7 @@ from api.dependencies import Dependencies, Part, Vitals
 from services.adapters.database import Database
 from services.adapters.log.embedded import EmbeddedLog
 from services.catalogue.canonical import load_program, to_text, with_digest
+from services.contributors import ContributorLists
 from services.domain.catalogue import (
     Agg,
     Catalogue,
@@ -177,18 +178,20 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async def processor() -> list[Part]:
         return [Part("processor", ready=False, detail="recovering", progress=0.25)]
 
+    catalogues = RunCatalogues(database.runs, lambda: CATALOGUE, load_program)
     deps = Dependencies(
         tenant="default",
         clock=clock,
         intake=HttpIntake(intake),
         live=live,
-        catalogues=RunCatalogues(database.runs, lambda: CATALOGUE, load_program),
+        catalogues=catalogues,
         history=database.history,
         cases=database.cases,
         dead_letters=database.dead_letters,
         runs=database.runs,
         keyring=Keyring(database.keys, clock, "default"),
         timelines=TwoEvents(),
+        contributors=ContributorLists(log, TOPICS, catalogues.program, load_program),
         vitals=Vitals(checks=[processor], recorded=Recorded),
         intake_counters=intake.counters,
         max_body_bytes=100_000,

@@ -63,6 +63,27 @@ async def test_a_posted_event_moves_the_number_and_an_overdue_order_is_listed(
     assert await life.evaluate("drawer => drawer.scrollWidth <= drawer.clientWidth")  # nothing is cut off
 
 
+async def test_a_number_leads_to_the_orders_that_make_it(page: Page, company: Server) -> None:
+    """From the tile over its scopes to the list; an event shows what it said, a case leads to its life."""
+    await page.goto(company.url)
+    company.post(placed(1), placed(2, site="Lyon"))
+    await value_is(page, "orders", "2")
+    await page.locator("[data-kpi=orders]").click()
+    drawer = page.locator(".drawer")
+    await drawer.locator("tr", has_text="site Lyon").locator("a").click()
+    await drawer.locator("summary", has_text="placed-2").click()
+    await drawer.locator("pre", has_text="SO-2").wait_for()
+    assert await drawer.locator("summary").count() == 1
+    assert page.url.endswith("?kpi=orders&scope=site:Lyon")
+    await page.goto(f"{company.url}/?kpi=open_orders&scope=")
+    async with page.expect_download() as download:
+        await drawer.get_by_role("button", name="CSV").click()
+    assert (await download.value).suggested_filename == "open_orders.csv"
+    await drawer.locator("td a", has_text="SO-1").click()
+    await drawer.locator("li", has_text="order.placed").wait_for()
+    assert page.url.endswith("?case=order/SO-1")
+
+
 async def test_a_lost_stream_is_said_loudly_and_comes_back_by_itself(page: Page, company: Server) -> None:
     """What is shown meanwhile is marked as old; afterwards the numbers are the same, and go on."""
     await page.goto(company.url)

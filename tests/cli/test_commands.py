@@ -23,7 +23,8 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from sightline.cli import app\n"
-        "names = ['demo', 'up', 'run', 'init', 'lint', 'test', 'import', 'kpis', 'cases', 'doctor', 'config', 'keys']\n"
+        "names = ['demo', 'up', 'run', 'init', 'lint', 'test', 'import', 'kpis', "
+        "'contributors', 'cases', 'doctor', 'config', 'keys']\n"
         "for name in ['', *names]:\n"
         "    result = CliRunner().invoke(app, [*([name] if name else []), '--help'])\n"
         "    assert result.exit_code == 0, (name, result.output)\n"
@@ -196,7 +197,9 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.timeout(90)
 def test_up_serves_a_catalogue_until_interrupted(tmp_path: Path) -> None:
-    """A posted event moves the number; a second start says that the port is in use; Ctrl-C ends it cleanly."""
+    """A posted event moves the number, which leads back to it; a second start says that the port is in use; Ctrl-C ends
+    it cleanly.
+    """
     sightline("init", "mine", cwd=tmp_path)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -228,6 +231,11 @@ def test_up_serves_a_catalogue_until_interrupted(tmp_path: Path) -> None:
         assert "49.90 EUR" in listed.out
         assert "1 orders" in listed.out
         assert "age" in listed.out.splitlines()[0]
+        opened = sightline("contributors", "orders", "--url", url, cwd=tmp_path)
+        assert "order.placed" in opened.out
+        assert "1 of 1 (value); the value they make is 1" in opened.out
+        csv = sightline("contributors", "open_orders", "--csv", "--url", url, cwd=tmp_path)
+        assert csv.out.splitlines()[1].startswith("SO-1,order,")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors

@@ -91,7 +91,7 @@ class Engine:
     def __init__(self, catalogue: Catalogue, filters: Filters, partitions: int) -> None:
         self.catalogue, self.filters = catalogue, filters
         self.partitions = [Partition() for _ in range(partitions)]
-        self.primaries: list[Event] = []
+        self.primaries: list[tuple[Event, int]] = []
         self.cases: dict[tuple[str, str], list[Event]] = {}
         self.counters: Counter[str] = Counter()
         self.now = 0
@@ -106,17 +106,25 @@ class Engine:
                 arriving[at].append((event, process, key, number == 0))
         for partition, copies in zip(self.partitions, arriving, strict=True):
             partition.pass_time(ingest)
-            kept = [copy for copy in copies if self.keep(partition, *copy)]
+            kept = [copy for copy in copies if self.keep(partition, ingest, *copy)]
             partition.hear([event for event, _, _, _ in kept], self.catalogue.sources)
 
-    def keep(self, partition: Partition, event: Event, process: str, key: str, primary: bool) -> bool:  # noqa: FBT001  # as in the tuple
+    def keep(
+        self,
+        partition: Partition,
+        ingest: int,
+        event: Event,
+        process: str,
+        key: str,
+        primary: bool,  # noqa: FBT001  # as in the tuple
+    ) -> bool:
         if not partition.fresh((event.source, event.id, process)):
             self.counters["duplicates"] += primary
             return False
         self.counters["events"] += primary
         if primary:
-            self.primaries.append(event)
-            self.counters["late"] += self.is_late(event, partition.watermark)
+            self.primaries.append((event, ingest))
+            self.counters["late"] += self.is_late(event, ingest, partition.watermark)
         if process:
             self.cases.setdefault((process, key), []).append(event)
         return True
@@ -137,10 +145,17 @@ class Engine:
                     found.append((process.name, str(key)))
         return found or [("", event.subject)]
 
-    def is_late(self, event: Event, watermark: int) -> bool:
+    def counts_at(self, event: Event, ingest: int, kpi: Kpi) -> int:
+        """The time of an event that a KPI counts by."""
+        if kpi.time == "occurred":
+            return event.time
+        told = event.data.get(self.catalogue.events[event.type].times.get(kpi.time, ""))
+        return told if told is not None else ingest if kpi.time == "recorded" else event.time
+
+    def is_late(self, event: Event, ingest: int, watermark: int) -> bool:
         for kpi in self.catalogue.kpis.values():
             pane = calendar.pane(kpi)
-            end = event.time // pane * pane + pane
+            end = self.counts_at(event, ingest, kpi) // pane * pane + pane
             if event.type in self.reads(kpi) and end + kpi.lateness_ms <= watermark:
                 return True
         return False
@@ -250,11 +265,11 @@ class Engine:
 
     def unfiltered(self, kpi: Kpi) -> Iterator[tuple[str, Fact]]:
         if kpi.measure is not None:
-            yield from (("value", fact) for fact in self.measured(kpi.measure))
+            yield from (("value", fact) for fact in self.measured(kpi.measure, kpi))
         elif isinstance(kpi.numerator, MeasureSpec) and isinstance(kpi.denominator, MeasureSpec):
             names = ("plus", "minus") if kpi.type is KpiType.LEVEL else ("numerator", "denominator")
             for role, spec in zip(names, (kpi.numerator, kpi.denominator), strict=True):
-                yield from ((role, fact) for fact in self.measured(spec))
+                yield from ((role, fact) for fact in self.measured(spec, kpi))
         elif kpi.process:
             process = self.catalogue.processes[kpi.process]
             for events in self.cases_of(process):
@@ -279,21 +294,21 @@ class Engine:
                 if until is not None:
                     yield "minus", case.fact(until)
 
-    def measured(self, spec: MeasureSpec) -> Iterator[Fact]:
+    def measured(self, spec: MeasureSpec, kpi: Kpi) -> Iterator[Fact]:
         chosen = self.filters[spec.filter] if spec.filter else None
-        for fact in self.of_events(spec) if spec.event else self.of_cases(spec):
+        for fact in self.of_events(spec, kpi) if spec.event else self.of_cases(spec):
             if chosen is not None and not chosen(fact.values):
                 continue
             if spec.agg != "count" and spec.field and fact.number is None:
                 continue
             yield fact
 
-    def of_events(self, spec: MeasureSpec) -> Iterator[Fact]:
-        for event in self.primaries:
+    def of_events(self, spec: MeasureSpec, kpi: Kpi) -> Iterator[Fact]:
+        for event, ingest in self.primaries:
             if event.type == spec.event:
                 values = {**event.data, "source": event.source}
                 number = values.get(spec.field) if spec.field else None
-                yield Fact(event.time, values, number, 1, event.identity)
+                yield Fact(self.counts_at(event, ingest, kpi), values, number, 1, event.identity)
 
     def of_cases(self, spec: MeasureSpec) -> Iterator[Fact]:
         process = self.catalogue.processes[spec.process or ""]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from services.domain.observe import Observer
 from services.domain.program import Program
+from services.snapshots import Snapshot
 from stream_processors.partition import Partition
-from stream_processors.snapshots import Snapshot
 from tests.processors.tally import Tally, event
 
 

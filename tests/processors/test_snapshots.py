@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_processors.snapshots import Key, choose, digest, manifest, partition_of
+from services.snapshots import Key, choose, digest, manifest, partition_of
 
 OLD, NEW = b"a" * 16, b"b" * 16
 

@@ -78,6 +78,18 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
             ],
         ),
         (
+            kpi(M + "{agg: count, event: order.placed}\ntime: posted"),
+            [
+                "k.yaml:7: k: spec.time: nothing says when order.placed was posted (add times: {posted: FIELD} to order.placed)"
+            ],
+        ),
+        (
+            kpi(M + "{agg: count, process: order, step: placed}\ntime: recorded"),
+            [
+                "k.yaml:7: k: spec.time: cases are known by when their events occurred, not by when those were recorded (leave it out, or measure an event)"
+            ],
+        ),
+        (
             kpi(M + "{agg: sum, event: order.placed, field: amout}"),
             [
                 "k.yaml:6: k: spec.measure.field: there is no field of order.placed called 'amout' (did you mean 'amount'?)"
@@ -261,7 +273,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         (
             kpi(M + "{agg: count, event: order.placed}\nexpr: a"),
             [
-                "k.yaml:7: k: spec.expr: there is no key 'expr' here (known: unit, scale, dimensions, window, grain, filter, target, minimumSamples, allowedLateness, reopen, staleAfter, type, …)"
+                "k.yaml:7: k: spec.expr: there is no key 'expr' here (known: unit, scale, dimensions, window, time, grain, filter, target, minimumSamples, allowedLateness, reopen, staleAfter, …)"
             ],
         ),
         (
@@ -608,6 +620,13 @@ def test_each_problem_of_a_kpi_is_named_with_its_place_and_remedy(text: str, pro
                 "process.yaml:8: order: spec.steps[1].event: truck.seen does not concern the object 'order' (add 'order' to the objects of truck.seen)"
             ],
         ),
+        (
+            "  opens: placed\n",
+            "  opens: placed\n  link: https://erp.example.com/{order_id}\n",
+            [
+                "process.yaml:10: order: spec.link: there is no name to fill in called 'order_id' (known: amount, case, site)"
+            ],
+        ),
         ("  opens: placed\n", "", ["process.yaml:4: order: spec.opens: opens is missing"]),
         (
             "field: promised_at",
@@ -777,6 +796,28 @@ def test_each_problem_of_a_process_is_named(right: str, wrong: str, problems: li
             "lines: integer",
             [
                 "events.yaml:9: order.placed: spec.fields.lines: this should be a mapping (write it like {key: value})"
+            ],
+        ),
+        (
+            "fields: {plate: {type: string}}",
+            "fields: {plate: {type: string}}\n  link: https://yard.example.com/{plate}/{id}?p={plat}",
+            [
+                "events.yaml:29: truck.seen: spec.link: there is no name to fill in called 'plat' (did you mean 'plate'?)"
+            ],
+        ),
+        (
+            "fields: {plate: {type: string}}",
+            "fields: {plate: {type: string}}\n  times: {posted: plate, recorded: seen_at}",
+            [
+                "events.yaml:29: truck.seen: spec.times.posted: 'plate' is a string: it cannot say when (name a field of type timestamp)",
+                "events.yaml:29: truck.seen: spec.times.recorded: there is no field 'seen_at' (known: plate)",
+            ],
+        ),
+        (
+            "fields: {plate: {type: string}}",
+            "fields: {plate: {type: string}}\n  link: javascript:alert(1)",
+            [
+                "events.yaml:29: truck.seen: spec.link: 'javascript:alert(1)' is no address of the web (begin it with https:// (or http://))"
             ],
         ),
         (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,6 +32,7 @@ from services.domain.catalogue import (
     MeasureSpec,
     Process,
     Step,
+    Time,
     Window,
     WindowKind,
 )
@@ -50,6 +51,7 @@ JUDGES = 4
 
 SITE, CARRIER = Field("site", FieldType.STRING), Field("carrier", FieldType.STRING)
 PRICE = Field("price", FieldType.DECIMAL, scale=2)
+POSTED = Field("posted", FieldType.TIMESTAMP)
 ORDER = Field("order", FieldType.STRING, required=True)
 DIMENSIONS = ("site", "carrier")
 
@@ -68,7 +70,7 @@ def events_of(sources: tuple[str, ...]) -> dict[str, EventType]:
         event_type("delivered", ORDER),
         event_type("promised", ORDER, promised),
         event_type("cancelled", ORDER),
-        event_type("visit", SITE, CARRIER, PRICE),
+        replace(event_type("visit", SITE, CARRIER, PRICE, POSTED), times={Time.POSTED: "posted"}),
     ]
     return {one.name: one for one in types}
 
@@ -219,6 +221,12 @@ shapes = st.one_of(
 )
 
 
+def of_visits(shape: Mapping[str, Any]) -> bool:
+    """Whether a KPI counts nothing but events that say when they were posted."""
+    parts = [part for part in shape.values() if isinstance(part, MeasureSpec)]
+    return bool(parts) and all(part.event == "visit" for part in parts)
+
+
 @st.composite
 def catalogues(draw: st.DrawFn) -> Catalogue:
     sources = draw(st.sampled_from([(), ("erp",)]))
@@ -230,7 +238,10 @@ def catalogues(draw: st.DrawFn) -> Catalogue:
 
     for number in range(draw(st.integers(1, 4))):
         place = {"window": draw(windows), "grain": draw(grains), "dimensions": draw(dimensions)}
-        add(f"k{number}", draw(shapes), **place)
+        shape = draw(shapes)
+        if of_visits(shape):
+            place["time"] = draw(st.sampled_from(list(Time)))
+        add(f"k{number}", shape, **place)
     if draw(st.booleans()):
         place = {"window": draw(windows), "grain": draw(grains), "dimensions": draw(dimensions)}
         add("one", {"type": KpiType.SIMPLE, "measure": draw(counts)}, **place)
@@ -267,6 +278,13 @@ def script(seed: int, partitions: int) -> list[Frame]:
     return frames
 
 
+def latest(frames: list[Frame]) -> int:
+    """The last moment that anything is said to have happened at."""
+    events = [event for frame in frames for event in frame.events]
+    posted: list[int] = [event.data["posted"] for event in events if event.data.get("posted")]
+    return max([frame.ingest for frame in frames] + [event.time for event in events] + posted)
+
+
 def business_event(rng: random.Random, now: int, number: int, age: int) -> model.Event:
     name = rng.choices(
         ["placed", "shipped", "delivered", "visit", "promised", "cancelled"], [8, 4, 4, 8, 2, 1]
@@ -280,6 +298,8 @@ def business_event(rng: random.Random, now: int, number: int, age: int) -> model
         data["price"] = rng.choice([None, Decimal(rng.randint(-500, 90_000)) / 100, Decimal("1.50")])
     if name in {"placed", "visit"}:
         data |= {"site": rng.choice(["A", "B", None]), "carrier": rng.choice(["x", "y", None])}
+    if name == "visit":
+        data["posted"] = rng.choice([None, time + rng.randint(0, 600) * MINUTE])
     if name in {"placed", "promised"}:
         data["promised"] = rng.choice([None, time + rng.randint(-60, 2000) * MINUTE])
     source = rng.choice(["erp", "wms"])
@@ -288,8 +308,9 @@ def business_event(rng: random.Random, now: int, number: int, age: int) -> model
 
 def as_json(event: model.Event) -> bytes:
     data = {name: str(value) if isinstance(value, Decimal) else value for name, value in event.data.items()}
-    if (promised := event.data.get("promised")) is not None:
-        data["promised"] = _iso(promised)
+    for name in ("promised", "posted"):
+        if (at := event.data.get(name)) is not None:
+            data[name] = _iso(at)
     return msgspec.json.encode(
         {
             "specversion": "1.0",
@@ -394,7 +415,7 @@ def test_the_engine_equals_the_naive_model(catalogue: Catalogue, seed: int, part
             engine.turn(observer, restart=restart)
         for number in frame.judges:
             engine.judge(number)
-    now = max(time for frame in frames for time in (frame.ingest, *(event.time for event in frame.events)))
+    now = latest(frames)
     end = (now // HOUR + 2) * HOUR - 1
     engine.finish(end)
     naive.finish(end)

@@ -1,16 +1,21 @@
 /** Reads the API; an answer that is an error becomes an exception with the problem's own words. */
 import { authorization, refused } from "../state/session";
-import type { Cases, History, Run, Snapshot, Timeline } from "./types";
+import type { Cases, Contributors, History, Run, Snapshot, Timeline } from "./types";
 
 /** The server wants another key: the page asks for it, and nothing else needs to be said. */
 export class Locked extends Error {}
 
+/** The parameters of a query; a list repeats its name. */
+export type Params = Record<string, string | number | readonly string[]>;
+
 export async function request(
   path: string,
-  params: Record<string, string | number>,
+  params: Params,
   init: RequestInit = {},
 ): Promise<Response> {
-  const query = new URLSearchParams(Object.entries(params).map(([name, value]) => [name, String(value)]));
+  const query = new URLSearchParams(
+    Object.entries(params).flatMap(([name, value]) => [value].flat().map((each) => [name, String(each)])),
+  );
   const headers = { ...authorization(), ...(init.headers as Record<string, string> | undefined) };
   const response = await fetch(`/api/v1${path}?${query}`, { ...init, headers });
   if (response.ok) return response;
@@ -23,7 +28,7 @@ export async function request(
   throw new Error(detail);
 }
 
-async function get<T>(path: string, params: Record<string, string | number>): Promise<T> {
+async function get<T>(path: string, params: Params): Promise<T> {
   return (await (await request(path, params)).json()) as T;
 }
 
@@ -41,3 +46,11 @@ export const timeline = (run: string, process: string, id: string) =>
   get<Timeline>(`/cases/${name(process)}/${name(id)}`, { run });
 
 export const runs = () => get<{ runs: Run[] }>("/runs", {}).then((answer) => answer.runs);
+
+const contributorsOf = (kpi: string) => `/kpis/${name(kpi)}/contributors`;
+
+export const contributors = (kpi: string, params: Params) => get<Contributors>(contributorsOf(kpi), params);
+
+/** The same as CSV, up to 10,000 rows. */
+export const contributorsCsv = async (kpi: string, params: Params) =>
+  (await request(contributorsOf(kpi), { ...params, format: "csv", limit: 10_000 })).blob();

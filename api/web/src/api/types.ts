@@ -124,3 +124,32 @@ export interface Run {
   started: number;
   ended: number | null;
 }
+
+/** An event or a case that a value is made of; one of `event` and `case` is there, unless the log has forgotten it. */
+export interface Contributor {
+  id: string;
+  type: string;
+  time: number;
+  number: number | null;
+  scope: Scope;
+  link: string | null;
+  event: Event | null;
+  case: Case | null;
+}
+
+export interface Contributors {
+  value: number | null;
+  window: { start: number; end: number };
+  part: string | null;
+  parts: readonly string[];
+  /** The KPIs that a derived one is computed from: to be opened in its place. */
+  inputs: readonly string[];
+  count: number;
+  /** The name and unit of the number that each has. */
+  number: string | null;
+  unit: string | null;
+  complete: boolean;
+  reason: string | null;
+  contributors: readonly Contributor[];
+  next: string | null;
+}

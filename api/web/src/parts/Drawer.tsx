@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { go } from "../state/url";
 import { Doubt } from "./TrustLine";
 
-const close = () => go({ kpi: null, case: null });
+const close = () => go({ kpi: null, scope: null, case: null });
 
 export function Drawer({ title, children }: { title: string; children: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null);

@@ -22,7 +22,7 @@ export function Header() {
         Run{" "}
         <select
           value={view.value.run}
-          onChange={(event) => go({ run: event.currentTarget.value, kpi: null, case: null })}
+          onChange={(event) => go({ run: event.currentTarget.value, kpi: null, scope: null, case: null })}
         >
           {[...names].map((run) => (
             <option key={run} value={run}>{run}</option>

@@ -1,11 +1,13 @@
 /** The scopes of the KPI that is open: worst against target first, in an order that stays while it is read. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { kpi as fetchKpi } from "../api/client";
-import type { Definition, Value } from "../api/types";
+import type { Definition, Scope, Value } from "../api/types";
 import { connection } from "../state/board";
 import { ranked } from "../state/scopes";
-import { view } from "../state/url";
+import { follow, href, view } from "../state/url";
 import { number, reason, scope, target, unit } from "../text/format";
+import { Contributors } from "./Contributors";
 import { Drawer } from "./Drawer";
 import { StatusWord } from "./StatusWord";
 
@@ -14,12 +16,21 @@ const REFRESH_MS = 5000;
 
 export function KpiDetail({ kpi }: { kpi: Definition }) {
   const rows = useScopes(view.value.run, kpi.name);
+  const listed = view.value.scope;
+  if (listed !== null) {
+    return (
+      <Drawer title={kpi.title}>
+        <Contributors key={listed.join()} kpi={kpi} scope={listed} />
+      </Drawer>
+    );
+  }
   return (
     <Drawer title={kpi.title}>
       <p>{kpi.description}</p>
       <p class="quiet">
         Owned by {kpi.owner}; {target(kpi.target, kpi.unit)}.
       </p>
+      <p><Opens scope={{}}>What the total is made of</Opens></p>
       <table>
         <thead>
           <tr><th>scope</th><th class="number">value</th><th>status</th><th class="number">samples</th></tr>
@@ -28,7 +39,7 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
           {rows?.slice(0, SHOWN).map((value) => (
             <tr key={scope(value.scope)}>
               <td>{scope(value.scope)}</td>
-              <td class="number">{number(value.value)} {unit(kpi.unit)}</td>
+              <td class="number"><Opens scope={value.scope}>{number(value.value)} {unit(kpi.unit)}</Opens></td>
               <td><StatusWord of={kpi.target === null ? "no_target" : value.status} title={reason(value.reason)} /></td>
               <td class="number quiet">{number(value.samples)}</td>
             </tr>
@@ -40,6 +51,12 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
       {rows !== null && rows.length > SHOWN && <p class="empty">{rows.length - SHOWN} more, none of them worse.</p>}
     </Drawer>
   );
+}
+
+/** A click on a value leads to what it is made of. */
+function Opens({ scope: of, children }: { scope: Scope; children: ComponentChildren }) {
+  const to = { scope: Object.entries(of).map(([name, value]) => `${name}:${value}`) };
+  return <a href={href(to)} onClick={(event) => follow(event, to)} title="What it is made of">{children}</a>;
 }
 
 /** The values of a KPI at all its scopes; null until they are there. */

@@ -21,7 +21,7 @@ export function KpiTile({ kpi }: { kpi: Definition }) {
   const status = standing(kpi);
   const stale = connection.value === "lost" || value?.reason === "stale";
   const abnormal = status === "off_plan" || status === "watch";
-  const to = { kpi: view.value.kpi === kpi.name ? null : kpi.name, case: null };
+  const to = { kpi: view.value.kpi === kpi.name ? null : kpi.name, scope: null, case: null };
   const current = isLive.value && comparable(kpi) ? (value?.value ?? null) : null;
   return (
     <a

@@ -35,7 +35,7 @@ export function OverdueCases() {
             <tbody>
               {cases.map((one) => {
                 const due = missed(one, at);
-                const to = { case: `${one.process}/${one.case}`, kpi: null };
+                const to = { case: `${one.process}/${one.case}`, kpi: null, scope: null };
                 return (
                   <tr key={to.case}>
                     <td><a href={href(to)} onClick={(event) => follow(event, to)}>{one.case}</a></td>

@@ -122,8 +122,8 @@ test("the line is calm while all is well, and says the worst that is not", () =>
 });
 
 test("the URL says the whole view, and no more than that", () => {
-  for (const search of ["", "?run=olist", "?kpi=otif", "?run=olist&case=order/SO-1"]) {
+  for (const search of ["", "?run=olist", "?kpi=otif", "?run=olist&case=order/SO-1", "?kpi=otif&scope=", "?kpi=otif&scope=site:W01&scope=carrier:DHL"]) {
     expect(print(parse(search))).toBe(search);
   }
-  expect(parse("?run=")).toEqual({ run: "live", kpi: null, case: null });
+  expect(parse("?run=")).toEqual({ run: "live", kpi: null, scope: null, case: null });
 });

@@ -1,24 +1,28 @@
-/** The whole view is in the URL: which run, and which KPI or case is open. */
+/** The whole view is in the URL: which run, which KPI or case is open, and what is listed of it. */
 import { signal } from "@preact/signals";
 
 export interface View {
   run: string;
   kpi: string | null;
+  /** The scope of which the contributors are listed, as dimension:value each; empty: the total; null: no list. */
+  scope: readonly string[] | null;
   /** process/id */
   case: string | null;
 }
 
 export function parse(search: string): View {
   const params = new URLSearchParams(search);
-  return { run: params.get("run") || "live", kpi: params.get("kpi"), case: params.get("case") };
+  const scope = params.has("scope") ? params.getAll("scope").filter(Boolean) : null;
+  return { run: params.get("run") || "live", kpi: params.get("kpi"), scope, case: params.get("case") };
 }
 
 export function print(view: View): string {
   const params = new URLSearchParams();
   if (view.run !== "live") params.set("run", view.run);
   if (view.kpi !== null) params.set("kpi", view.kpi);
+  for (const pair of view.scope?.length === 0 ? [""] : (view.scope ?? [])) params.append("scope", pair);
   if (view.case !== null) params.set("case", view.case);
-  const query = params.toString().replaceAll("%2F", "/");
+  const query = params.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
   return query ? `?${query}` : "";
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { age, number, scope, target } from "./format";
+import { age, measured, number, scope, target } from "./format";
 
 test("a value keeps as many digits as help, and an unknown one is a dash", () => {
   expect([1234567, 1234.56, 12.345, 1.2345, 0.04219, null].map(number)).toEqual([
@@ -19,4 +19,11 @@ test("a target names its side and unit, and its absence", () => {
 test("a scope reads as words, and a dimension without a value is seen", () => {
   expect(scope({})).toBe("total");
   expect(scope({ site: "Hamburg", carrier: "" })).toBe("site Hamburg · carrier (none)");
+});
+
+test("a time in milliseconds reads as a span, what came early with a minus", () => {
+  expect(measured(90 * 60_000, "ms")).toBe("2 h");
+  expect(measured(-180_000, "ms")).toBe("−3 min");
+  expect(measured(49.9, "EUR")).toBe("49.9 €");
+  expect(measured(null, "ms")).toBe("–");
 });

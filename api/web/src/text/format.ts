@@ -73,3 +73,10 @@ export const day = (at: number): string =>
 export function reason(code: string): string {
   return code.replaceAll("_", " ");
 }
+
+/** A number with its unit; a time in milliseconds as a span that reads well, "−3 min" where it is early. */
+export function measured(value: number | null, unitName: string | null): string {
+  if (value === null) return ABSENT;
+  if (unitName !== "ms") return `${number(value)} ${unit(unitName ?? "")}`.trim();
+  return (value < 0 ? "−" : "") + (Math.abs(value) < 1500 ? "0 s" : age(Math.abs(value)));
+}

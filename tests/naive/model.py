@@ -237,6 +237,9 @@ class Engine:
             return self.ratio(kpi, by_role.get("numerator", []), by_role.get("denominator", []))
         if kpi.type is KpiType.LEVEL:
             plus, minus = (total(by_role.get(role, [])) for role in ("plus", "minus"))
+            if kpi.quantity:
+                left = [sum(fact.number for fact in by_role.get(role, [])) for role in ("plus", "minus")]
+                return float(left[0] - left[1]), max(0, plus - minus)
             return float(plus - minus), max(0, plus - minus if kpi.of else plus + minus)
         spec = kpi.measure or MeasureSpec(kpi.agg, percentile=kpi.percentile)  # type: ignore[arg-type]  # a duration has one
         facts = by_role.get("value", [])
@@ -290,9 +293,10 @@ class Engine:
                 yield "denominator", case.fact(start)
         elif case.opened is not None:
             for since, until in case.stays(kpi, process):
-                yield "plus", case.fact(since)
-                if until is not None:
-                    yield "minus", case.fact(until)
+                for time, number in case.left(kpi, since, until) if kpi.quantity else [(since, None)]:
+                    yield "plus", case.fact(time, number)
+                    if until is not None:
+                        yield "minus", case.fact(until, number)
 
     def measured(self, spec: MeasureSpec, kpi: Kpi) -> Iterator[Fact]:
         chosen = self.filters[spec.filter] if spec.filter else None
@@ -392,6 +396,29 @@ class Case:
             and {"met": True, "on_time": met <= at, "late": met > at}[outcome]
         ):
             yield self.fact(met, met - at)
+
+    def left(self, kpi: Kpi, since: int, until: int | None) -> Iterator[tuple[int, Any]]:
+        """What is left of a remainder when a stay begins, and each change of it until it ends; times the price. An
+        event counts once, even where it comes again after the horizon of duplicates.
+        """
+        words = self.process.remainders[kpi.quantity or ""].split()
+        signs = dict(zip(words[::2], [1, *(1 if word == "+" else -1 for word in words[1::2])], strict=True))
+        price = self.values.get(kpi.price) if kpi.price else 1
+        moved = []
+        events = {event.identity: event for event in self.events}.values()
+        for track, (name, quantity) in enumerate(self.process.quantities.items()):
+            [type_] = [step.event for step in self.process.steps if step.name == quantity.step]
+            moved += [
+                (event.time, event.identity >> 33, track, signs.get(name, 0) * event.data[quantity.field])
+                for event in events
+                if event.type == type_ and event.data.get(quantity.field) is not None
+            ]
+        total = Decimal(0)
+        for time, _, _, change in sorted(moved):
+            before, total = max(Decimal(0), total), total + change
+            changed = max(Decimal(0), total) - before
+            if changed and price is not None and (until is None or max(time, since) < until):
+                yield max(time, since), changed * price
 
     def stays(self, kpi: Kpi, process: Process) -> Iterator[tuple[int, int | None]]:
         """From when until when it counts in a level."""

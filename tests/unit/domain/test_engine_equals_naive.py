@@ -31,6 +31,7 @@ from services.domain.catalogue import (
     KpiType,
     MeasureSpec,
     Process,
+    Quantity,
     Step,
     Time,
     Window,
@@ -84,12 +85,18 @@ ORDERS = Process(
     ),
     opens="placed",
     ends=("delivered", "cancelled"),
-    attributes={"site": ("placed", "site"), "carrier": ("placed", "carrier")},
+    attributes={
+        "site": ("placed", "site"),
+        "carrier": ("placed", "carrier"),
+        "worth": ("placed", "price"),
+    },
     dues=(
         Due("promise", step="placed", until="delivered", field="promised", renewed_by=("promised",)),
         Due("pick", step="placed", until="shipped", within_ms=4 * HOUR),
     ),
     grace_ms=400 * DAY,
+    quantities={"ordered": Quantity("placed", "price"), "shipped": Quantity("shipped", "price")},
+    remainders={"left": "ordered - shipped"},
 )
 
 FILTERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
@@ -211,6 +218,15 @@ shapes = st.one_of(
                 "promise": "current",
             },
             {"type": KpiType.LEVEL, "process": "orders", "of": "waiting", "step": "placed"},
+            {"type": KpiType.LEVEL, "process": "orders", "of": "open", "quantity": "left"},
+            {"type": KpiType.LEVEL, "process": "orders", "of": "open", "quantity": "left", "price": "worth"},
+            {
+                "type": KpiType.LEVEL,
+                "process": "orders",
+                "of": "overdue",
+                "due": "promise",
+                "quantity": "left",
+            },
             {
                 "type": KpiType.LEVEL,
                 "numerator": spec(Agg.COUNT, event="placed"),

@@ -96,6 +96,8 @@ export interface Case {
   steps: Readonly<Record<string, number>>;
   dues: Readonly<Record<string, readonly [number, number | null]>>;
   flags: readonly string[];
+  /** Quantities and what is left of remainders, as decimals. */
+  quantities: Readonly<Record<string, string>>;
 }
 
 export interface Cases {

@@ -39,7 +39,7 @@ function Life({ told }: { told: Timeline }) {
     <>
       {one !== null && (
         <>
-          <p class="quiet">{[...one.flags, ...(Object.keys(one.attributes).length > 0 ? [scope(one.attributes)] : [])].join(" · ")}</p>
+          <p class="quiet">{[...one.flags.map((flag) => flag.replaceAll("_", " ")), ...(Object.keys(one.attributes).length > 0 ? [scope(one.attributes)] : [])].join(" · ")}</p>
           <h3>Steps</h3>
           <ol class="life">
             {steps(one).map(({ name, at: reached, after }) => (
@@ -50,6 +50,19 @@ function Life({ told }: { told: Timeline }) {
               </li>
             ))}
           </ol>
+          {Object.keys(one.quantities).length > 0 && (
+            <>
+              <h3>Quantities</h3>
+              <ul class="life">
+                {Object.entries(one.quantities).map(([name, amount]) => (
+                  <li key={name}>
+                    <span>{name}</span>
+                    <span class="number">{amount}</span>
+                  </li>
+                ))}
+              </ul>
+            </>
+          )}
           <h3>Due times</h3>
           <ul class="life">
             {dues(one, at).map(({ name, due, state, by }) => (

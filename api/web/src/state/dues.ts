@@ -22,12 +22,17 @@ export interface Due {
   by: number;
 }
 
+/** Whether it is closed: since when, nobody may know. */
+function closed(of: Case): boolean {
+  return of.closed !== null || of.flags.includes("closed");
+}
+
 /** The due times by time, and what became of each; one that a closed case never met is void. */
 export function dues(of: Case, at: number): Due[] {
   return Object.entries(of.dues)
     .map(([name, [due, met]]): Due => {
       if (met !== null) return { name, due, state: met > due ? "late" : "met", by: Math.max(0, met - due) };
-      if (of.closed !== null && !of.flags.includes("overdue")) return { name, due, state: "void", by: 0 };
+      if (closed(of) && !of.flags.includes("overdue")) return { name, due, state: "void", by: 0 };
       return { name, due, state: due < at ? "overdue" : "open", by: Math.max(0, at - due) };
     })
     .sort((a, b) => a.due - b.due);

@@ -50,7 +50,7 @@ test("what all histories span starts with the earliest slot and ends with the la
 const order: Case = {
   process: "order", case: "SO-1", step: "paid", opened: 0, closed: null, last: 0, attributes: {}, flags: ["overdue"],
   steps: { paid: 400, placed: 100 },
-  dues: { pick: [500, 600], promised: [900, null], answer: [700, null] },
+  dues: { pick: [500, 600], promised: [900, null], answer: [700, null] }, quantities: {},
 };
 
 test("the due time that was missed first is the one that is told; met ones are not", () => {
@@ -69,6 +69,7 @@ test("a case's steps come by time, its due times with what became of them", () =
     ["promised", "open", 0],
   ]);
   expect(dues({ ...order, closed: 700, flags: [] }, 800).map((due) => due.state)).toEqual(["late", "void", "void"]);
+  expect(dues({ ...order, flags: ["closed", "moment_unknown"] }, 800)[2]!.state).toBe("void");
 });
 
 const value = (scope: Record<string, string>, status: Value["status"]): Value => ({

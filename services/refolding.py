@@ -19,6 +19,7 @@ from services.domain.cases import CaseTable
 from services.domain.catalogue import Time
 from services.domain.cells import floor_behind
 from services.domain.compile import is_revocable
+from services.domain.contributions import AT_THE_DUE_TIME, KEPT
 from services.domain.contributors import Tap, Wanted, tapped
 from services.domain.dedupe import BUCKET_MS, HORIZON_MS
 from services.domain.frames import Head, Kind, decode, is_tick
@@ -31,6 +32,7 @@ from services.domain.program import (
     OpenFeed,
     OverdueFeed,
     Program,
+    QuantityFeed,
     WaitingFeed,
 )
 from services.domain.runstate import RunState
@@ -278,7 +280,7 @@ def _held(asked: Asked) -> bool:
     """Whether the cases that a table holds now tell all that counts in the window.
 
     A case stays for its grace after its last event; a level counts cases only as long as they are open. What never
-    opened may leave before a due time of its own has passed.
+    opened may leave before a due time of its own has passed; what kept one may leave as soon as it has.
     """
     if not asked.recent and asked.start > -NEVER // 2:
         return False
@@ -289,9 +291,11 @@ def _stays(feed: Feed, asked: Asked) -> bool:
     if isinstance(feed, EventFeed):
         return False
     process = asked.program.catalogue.processes[feed.process]
-    if isinstance(feed, OpenFeed | OverdueFeed | WaitingFeed):
+    if isinstance(feed, OpenFeed | OverdueFeed | WaitingFeed | QuantityFeed):
         return asked.end > asked.now
-    if isinstance(feed, DueFeed) and feed.outcome == "missed":
+    if isinstance(feed, DueFeed) and feed.outcome in KEPT:
+        return False
+    if isinstance(feed, DueFeed) and feed.outcome in AT_THE_DUE_TIME:
         due = next(each for each in process.dues if each.name == feed.due)
         if due.step != process.opens:
             return False

@@ -21,6 +21,7 @@ from api import (
     kpis,
     metrics,
     page,
+    sources,
     stream,
 )
 from api.broadcast import Broadcaster, Channel
@@ -68,7 +69,19 @@ def create_app(deps: Dependencies) -> FastAPI:
     app.state.close = broadcaster.close
     app.state.broadcaster = broadcaster
     errors.install(app)
-    for noun in (kpis, history, contributors, stream, cases, catalogue, dead_letters, keys, health, metrics):
+    for noun in (
+        kpis,
+        history,
+        contributors,
+        stream,
+        cases,
+        sources,
+        catalogue,
+        dead_letters,
+        keys,
+        health,
+        metrics,
+    ):
         app.include_router(noun.router)
     page.mount(app, deps.web)
     describe(app)

@@ -15,11 +15,13 @@ from services.domain.facts import CaseFact, DeadLetter
 from services.domain.program import Program
 from services.health import ProcessorHealth
 from services.importing.handed_in import HandedIn
+from services.importing.inbound import Inbound
 from services.intake.framing import Counters
 from services.keys import Grant, Keyring, KeyScope
 from services.live import LiveView
 from services.ports import Cases, Clock, DeadLetters, History, Runs
 from services.recording import Recorded
+from services.source_ids import SourceIds
 
 WEB = Path(__file__).parent / "web" / "dist"
 
@@ -152,7 +154,8 @@ class Dependencies:
     """Everything that the HTTP API needs, built by the composition root.
 
     ``hosts`` are the Host names answered to besides loopback's while no key exists. ``intake_counters`` are for
-    ``/metrics``, ``handed_in`` takes the records of imports.
+    ``/metrics``, ``handed_in`` takes the records of imports,
+    ``inbound`` what sources post in their own JSON; ``source_ids`` reads what the log has of them.
     """
 
     tenant: str
@@ -170,6 +173,8 @@ class Dependencies:
     vitals: Vitals = field(default_factory=Vitals)
     intake_counters: Counters | None = None
     handed_in: HandedIn | None = None
+    inbound: Inbound | None = None
+    source_ids: SourceIds | None = None
     hosts: Sequence[str] = ()
     max_body_bytes: int = 16 << 20
     stream_interval_ms: int = 250

@@ -31,6 +31,13 @@ METRICS: tuple[Family, ...] = (
     Family("sightline_source_last_heard_timestamp_seconds", "when a source was last heard", ("source",)),
     Family("sightline_source_idle", "1 while a source is idle and holds no window open", ("source",)),
     Family("sightline_source_events_total", "events of a source", ("source",)),
+    Family(
+        "sightline_source_complete_until_timestamp_seconds",
+        "event time up to which a declared source is complete",
+        ("source",),
+    ),
+    Family("sightline_source_state", "1 for the state that a declared source is in", ("source", "state")),
+    Family("sightline_source_missing_events", "numbers of a source's events that have not come", ("source",)),
     Family("sightline_engine_time_timestamp_seconds", "the engine's time in the live run"),
     Family("sightline_watermark_timestamp_seconds", "event time up to which the live run is complete"),
     Family("sightline_run_events_total", "events of the live run by what became of them", ("kind",)),

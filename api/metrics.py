@@ -21,7 +21,7 @@ from api.present import LIVE
 from api.vitals import vital_figures
 from services.catalogue.words import metric_name
 from services.domain.catalogue import Catalogue, Kpi
-from services.domain.facts import KpiValue, Status
+from services.domain.facts import KpiValue, SourceWord, Status
 from services.errors import NotFound, Unavailable
 from services.live import RunView
 
@@ -54,6 +54,7 @@ async def get_metrics(request: Request, deps: Deps, vitals: VitalsDep, grant: Re
     figures = {
         **_statuses(catalogue, view, deps.clock.now()),
         **_run_figures(view),
+        **_state_figures(view),
         **await _intake_figures(deps, request.app.state.broadcaster, grant.tenant),
         **await vital_figures(vitals),
         "sightline_metric_series_dropped": dropped,
@@ -115,6 +116,21 @@ def _run_figures(view: RunView) -> Figures:
         figures["sightline_engine_time_timestamp_seconds"] = {(): view.time / 1000}
         figures["sightline_watermark_timestamp_seconds"] = {(): view.watermark / 1000}
     return figures
+
+
+def _state_figures(view: RunView) -> Figures:
+    states = view.states
+    return {
+        "sightline_source_complete_until_timestamp_seconds": {
+            (name,): state.until / 1000 for name, state in states.items() if state.until > 0
+        },
+        "sightline_source_state": {
+            (name, word.value): float(word is state.word)
+            for name, state in states.items()
+            for word in SourceWord
+        },
+        "sightline_source_missing_events": {(name,): state.account.missing for name, state in states.items()},
+    }
 
 
 async def _intake_figures(deps: Dependencies, broadcaster: Broadcaster, tenant: str) -> Figures:

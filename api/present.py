@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from api.shapes import (
     ChangesShape,
+    CompletenessShape,
     DefinitionShape,
     KpiShape,
     KpisShape,
@@ -83,6 +84,8 @@ def reading(kpi: Kpi) -> str | None:
 
 def grows(kpi: Kpi) -> bool:
     """Whether a longer window means a larger number."""
+    if kpi.type is KpiType.RECONCILIATION:
+        return False
     agg = kpi.agg if kpi.type is KpiType.DURATION else kpi.measure.agg if kpi.measure is not None else None
     return agg in {Agg.COUNT, Agg.SUM, Agg.DISTINCT}
 
@@ -90,6 +93,7 @@ def grows(kpi: Kpi) -> bool:
 def value(value: KpiValue, part: PartitionView, now: int | None) -> ValueShape:
     """One value; it holds up to the engine time of the judge partition that told it. ``now`` None: no age."""
     as_of = max(value.as_of, part.time)
+    complete = part.completeness.get(value.kpi)
     return ValueShape(
         value.kpi,
         dict(value.scope),
@@ -102,7 +106,14 @@ def value(value: KpiValue, part: PartitionView, now: int | None) -> ValueShape:
         as_of,
         part.watermark,
         None if now is None else max(0, now - as_of),
+        part.watermark if complete is None else min(part.watermark, complete.until),
+        None if complete is None else complete.source,
     )
+
+
+def completeness(view: RunView) -> dict[str, CompletenessShape]:
+    """How far the KPIs are complete that need a declared source."""
+    return {name: CompletenessShape(one.until, one.source) for name, one in view.completeness.items()}
 
 
 def source(source: SourceFreshness) -> SourceShape:
@@ -145,6 +156,7 @@ def state(
         kpis,
         [source(each) for each in view.sources],
         view.counters,
+        completeness(view),
     )
 
 
@@ -168,4 +180,5 @@ def changes(view: RunView, keys: Iterable[ValueKey], *, now: int, ready: bool) -
         removed,
         [source(each) for each in view.sources],
         view.counters,
+        completeness(view),
     )

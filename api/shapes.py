@@ -26,8 +26,9 @@ class ValueShape:
 
     ``status``: on_plan, watch, off_plan, unknown; ``reason`` says why. ``gap`` is value - target in the KPI's unit.
     ``samples`` counts what it was computed from. ``as_of`` is the engine time up to which it holds, ``watermark``
-    the event time up to which its input is complete, ``age_ms`` the clock's distance to ``as_of`` (null for runs
-    other than live: their engine time is not the clock's).
+    the event time up to which its input is complete, ``complete_until`` the one up to which its sources are (the
+    source that comes last is ``held_by``, null where the catalogue declares none), ``age_ms`` the clock's distance
+    to ``as_of`` (null for runs other than live: their engine time is not the clock's).
     """
 
     kpi: str
@@ -41,6 +42,8 @@ class ValueShape:
     as_of: int
     watermark: int
     age_ms: int | None
+    complete_until: int
+    held_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,20 @@ class SourceShape:
 
 
 @dataclass(frozen=True, slots=True)
+class CompletenessShape:
+    """Up to which event time the declared sources of a KPI are complete, and the ``source`` that comes last."""
+
+    until: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class KpisShape:
     """The state of a run. ``now`` is the server's clock, ``time`` the run's engine time.
 
     ``digest`` identifies the run's catalogue, ``counters`` are totals of the run: events, duplicates, late, ….
     ``ready`` is false while the server still reads up; ``complete`` is true once an import has ended.
+    ``completeness`` is of the KPIs that need a declared source.
     """
 
     run: str
@@ -124,6 +136,7 @@ class KpisShape:
     kpis: list[KpiShape]
     sources: list[SourceShape]
     counters: dict[str, int]
+    completeness: dict[str, CompletenessShape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,7 @@ class ChangesShape:
     removed: list[RemovedShape]
     sources: list[SourceShape]
     counters: dict[str, int]
+    completeness: dict[str, CompletenessShape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +184,104 @@ class EventsAccepted:
 
     accepted: int
     rejected: list[RejectedShape]
+
+
+@dataclass(frozen=True, slots=True)
+class GapShape:
+    """Missing numbers ``first`` to ``last``: known ``since`` (engine time), the event before them is of ``after``."""
+
+    first: int
+    last: int
+    since: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersShape:
+    """The numbers of a source's events: the highest that came (null: none), how many are missing below it, those of
+    the gaps that were noticed last, and how many are no longer waited for.
+    """
+
+    highest: int | None
+    missing: int
+    gaps: list[GapShape]
+    given_up: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """A batch that ended ``at`` (engine time): ``records`` as the source says (null: it does not), ``counted`` as they
+    came, each once; ``difference`` is counted - records.
+    """
+
+    complete_until: int
+    records: int | None
+    counted: int
+    difference: int | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class TotalShape:
+    """A day [start, end) of a KPI that compares: ``ours``, ``theirs`` (null before the source has said it), ours -
+    theirs, and its share of theirs in percent.
+    """
+
+    kpi: str
+    event: str
+    field: str | None
+    start: int
+    end: int
+    ours: float
+    theirs: float | None
+    difference: float | None
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RhythmShape:
+    """When a source is expected; times of day are milliseconds after midnight, days 0 (Monday) to 6."""
+
+    every_ms: int | None
+    at_ms: int | None
+    days: list[int]
+    opens_ms: int
+    closes_ms: int
+    tolerance_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSourceShape:
+    """A source and how it is doing.
+
+    ``state``: complete, never_heard, silent, overdue, gap; ``complete_until`` (event time) is null before anything is
+    known. ``heard`` when it was last heard (engine time), ``last_event`` the event time of its latest event, ``events``
+    how many came; ``expected``: when next, or since when it is waited for. ``numbers`` where it numbers its events.
+    """
+
+    source: str
+    title: str
+    owner: str
+    contact: str
+    timezone: str
+    state: str
+    complete_until: int | None
+    heard: int | None
+    last_event: int | None
+    events: int
+    expected: int | None
+    rhythm: RhythmShape | None
+    numbers: NumbersShape | None
+    batches: list[BatchShape]
+    totals: list[TotalShape] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesShape:
+    """The declared sources; ``time`` is the engine's."""
+
+    time: int
+    sources: list[DeclaredSourceShape]
 
 
 @dataclass(frozen=True, slots=True)

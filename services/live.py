@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from services.domain.facts import KpiValue, KpiValues, SourceFreshness
+from services.domain.facts import Completeness, KpiValue, KpiValues, SourceFreshness, SourceState
 from services.domain.live_values import LiveValues, Names, ValueKey, value_key
 from services.domain.rows import Numbers
 from services.domain.tables import grown
@@ -45,6 +45,8 @@ class PartitionView:
     values: LiveValues = field(default_factory=LiveValues)
     sources: Mapping[str, SourceFreshness] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, SourceState] = field(default_factory=dict)
+    completeness: Mapping[str, Completeness] = field(default_factory=dict)
     keyframe: Keyframe = field(default_factory=Keyframe)
 
 
@@ -91,6 +93,17 @@ class RunView:
             for name, count in part.counters.items():
                 totals[name] = max(count, totals.get(name, 0))
         return totals
+
+    @property
+    def states(self) -> dict[str, SourceState]:
+        """Each declared source, as the judge partition that is furthest in time says."""
+        parts = sorted(self.partitions.values(), key=lambda part: part.time)
+        return {name: state for part in parts for name, state in part.states.items()}
+
+    @property
+    def completeness(self) -> dict[str, Completeness]:
+        """That of the KPIs that need a declared source."""
+        return {name: one for part in self.partitions.values() for name, one in part.completeness.items()}
 
     def get(self, key: ValueKey) -> KpiValue | None:
         """The value filed under ``key``."""
@@ -313,6 +326,8 @@ def _merge(part: PartitionView, told: KpiValues) -> Numbers:
     )
     part.sources = {source.source: source for source in told.sources} or part.sources
     part.counters = told.counters or part.counters
+    part.states = {state.source: state for state in told.states}
+    part.completeness = told.completeness
     return np.concatenate([changed, gone])
 
 

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from api.dependencies import Dependencies
 from services import wiring
+from services.adapters.cel import CelEvaluator
 from services.contributors import ContributorLists
 from services.importing.handed_in import HandedIn
+from services.importing.inbound import inbound as make_inbound
 from services.intake.http import HttpIntake
 from services.keys import Keyring
 from services.runs import RunCatalogues
+from services.source_ids import SourceIds
 from services.timelines import Timelines
 from sightline.vitals import vitals
 
@@ -23,12 +26,13 @@ if TYPE_CHECKING:
 def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -> Dependencies:
     """Everything that ``api.app.create_app`` needs."""
     settings, database = node.settings, node.database
+    inbound = make_inbound(intake, node.mappings, intake.catalogue, CelEvaluator())
     load = wiring.program_loader()
     catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, load)
     return Dependencies(
         tenant=settings.tenant,
         clock=node.clock,
-        intake=HttpIntake(intake, settings.intake.sources),
+        intake=HttpIntake(intake, settings.intake.sources, inbound.replay),
         live=live,
         catalogues=catalogues,
         history=database.history,
@@ -41,6 +45,8 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         vitals=vitals(node),
         intake_counters=intake.counters,
         handed_in=HandedIn(node.log, node.topics),
+        inbound=inbound,
+        source_ids=SourceIds(node.log, node.topics),
         hosts=(settings.api.host,),
         max_body_bytes=settings.api.max_body_bytes,
         stream_interval_ms=settings.api.stream_interval_ms,

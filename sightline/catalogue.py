@@ -1,4 +1,4 @@
-"""``lint`` and ``test`` with the CEL library behind the filters that need it."""
+"""``lint`` and ``test`` with the CEL library behind the filters that need it; a folder's catalogue and its mappings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,28 @@ from services.adapters.cel import CelEvaluator
 from services.catalogue import fixtures, load
 from services.catalogue.fixtures import TestOutcome
 from services.catalogue.problems import Problem
+from services.domain.catalogue import Catalogue
+from services.errors import CatalogueError
+from services.importing.load import SourceMapping, source_mappings
+
+
+def load_folder(folder: Path) -> tuple[Catalogue, list[SourceMapping]]:
+    """The catalogue at ``folder``, and the mappings there that its sources name. Raises ``CatalogueError`` with all
+    that is wrong with them.
+    """
+    catalogue = load.load_catalogue(folder, CelEvaluator())
+    mappings, problems = source_mappings(folder, catalogue)
+    if problems:
+        raise CatalogueError(sorted(problems))
+    return catalogue, mappings
 
 
 def lint_folder(folder: Path) -> list[Problem]:
-    """Everything that is wrong in the catalogue at ``folder``."""
-    return load.lint_folder(folder, CelEvaluator())
+    """Everything that is wrong in the catalogue at ``folder``, mappings that its sources name included."""
+    problems = load.lint_folder(folder, CelEvaluator())
+    if problems:
+        return problems  # a mapping cannot be held against a catalogue that is none
+    return sorted(source_mappings(folder, load.load_catalogue(folder, CelEvaluator()))[1])
 
 
 def test_folder(folder: Path) -> list[TestOutcome]:

@@ -52,8 +52,8 @@ def run_import(
 ) -> None:
     """Import, then tell what was found."""
     begun = time.monotonic()
-    _there(mapping_path, *paths)
-    found = load_catalogue(catalogue or _catalogue_beside(mapping_path), CelEvaluator())
+    check_there(mapping_path, *paths)
+    found = load_catalogue(catalogue or catalogue_beside(mapping_path), CelEvaluator())
     mapping = load_mapping(mapping_path, found)
     end = None if as_of is None else _instant(as_of, mapping.spec.timezone)
     with _progress(quiet=as_json) as tell:
@@ -65,7 +65,7 @@ def run_import(
         _print(report, time.monotonic() - begun)
 
 
-def _there(*paths: Path) -> None:
+def check_there(*paths: Path) -> None:
     """Before anything else is told of: a catalogue is looked for beside the mapping."""
     for path in paths:
         if not path.exists():
@@ -98,7 +98,7 @@ def _instant(text: str, timezone: str) -> int:
         ) from None
 
 
-def _catalogue_beside(mapping: Path) -> Path:
+def catalogue_beside(mapping: Path) -> Path:
     """The mapping's folder, or the folder ``catalogue`` in it."""
     inner = mapping.parent / "catalogue"
     return inner if inner.is_dir() else mapping.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from services.adapters.database import Database
     from services.domain.catalogue import Catalogue
+    from services.importing.load import SourceMapping
     from services.intake.framing import Intake
     from services.live import LiveView
     from services.recording import Recorder
@@ -31,13 +32,15 @@ ALL = frozenset({API, PROCESSOR, RECORDER})
 class Node:
     """Parts of one installation in this process; ``start`` brings them up, ``stop`` takes them down in reverse.
 
-    ``catalogue`` is needed by the api, which publishes it and validates events against it.
+    ``catalogue`` is needed by the api, which publishes it and validates events against it; ``mappings`` are those by
+    which it reads the own JSON of sources.
     """
 
     settings: Settings
     parts: Collection[str]
     catalogue: Catalogue | None = None
     clock: Clock = field(default_factory=wiring.clock)
+    mappings: Sequence[SourceMapping] = ()
 
     processor: Processor | None = field(default=None, init=False)
     intake: Intake | None = field(default=None, init=False)

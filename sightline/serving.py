@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ from sightline.node import ALL, API, PROCESSOR, RECORDER, Node
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from services.domain.catalogue import Catalogue
+    from services.importing.load import SourceMapping
 
 PORTS = {PROCESSOR: 8322, RECORDER: 8323}
 """Where a process without the api serves its health and its metrics, unless told."""
@@ -64,13 +67,13 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
 async def _serve(settings: Settings, folder: Path, parts: Collection[str], listener: socket.socket) -> None:
     from sightline.cli.output import console
 
-    catalogue = None
+    catalogue: Catalogue | None = None
+    mappings: Sequence[SourceMapping] = ()
     if API in parts:
-        from services.adapters.cel import CelEvaluator
-        from services.catalogue.load import load_catalogue
+        from sightline.catalogue import load_folder
 
-        catalogue = load_catalogue(folder, CelEvaluator())
-    node = Node(settings, parts, catalogue)
+        catalogue, mappings = load_folder(folder)
+    node = Node(settings, parts, catalogue, mappings=mappings)
     async with running(node, listener=listener) as url:
         console.print(f"[bold]Sightline[/] runs {', '.join(sorted(parts))}")
         console.print(f"  log       {settings.broker.url}")

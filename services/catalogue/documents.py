@@ -8,6 +8,7 @@ The JSON Schema for editors and the reference in ``docs/catalogue.md`` follow fr
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 
@@ -34,6 +35,23 @@ def _duration(value: object) -> int:
     if not isinstance(value, str):
         raise ValueError("write a duration such as 90s, 15m, 4h, 3d or 1h30m")  # noqa: TRY004 - pydantic wants ValueError
     return parse_duration(value)
+
+
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d|24:00"
+
+
+def _clock(value: object) -> int:
+    if not isinstance(value, str) or not re.fullmatch(_CLOCK, value):
+        raise ValueError('write a time of day in quotes, "02:00" say')
+    hours, minutes = value.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60_000
+
+
+def _hours(value: object) -> tuple[int, int]:
+    if not isinstance(value, str) or value.count("-") != 1:
+        raise ValueError('write hours in quotes, "06:00-22:00" say')
+    opens, closes = value.split("-")
+    return _clock(opens), _clock(closes)
 
 
 def _step_field(value: str) -> str:
@@ -63,6 +81,14 @@ Duration = Annotated[
 ]
 ClockTime = Annotated[str, AfterValidator(_clock_time)]
 Day = Annotated[str, BeforeValidator(_day)]
+TimeOfDay = Annotated[
+    int, BeforeValidator(_clock), WithJsonSchema({"type": "string", "pattern": f"^({_CLOCK})$"})
+]
+Hours = Annotated[
+    tuple[int, int],
+    BeforeValidator(_hours),
+    WithJsonSchema({"type": "string", "pattern": f"^({_CLOCK})-({_CLOCK})$"}),
+]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 StepField = Annotated[str, AfterValidator(_step_field)]
@@ -92,6 +118,14 @@ class KpiMetadata(Metadata):
 
     owner: str = Field(
         min_length=1, description="Who answers for the number: an address or a team. Required."
+    )
+
+
+class SourceMetadata(Metadata):
+    """Who this is, and whose."""
+
+    owner: str = Field(
+        min_length=1, description="Who answers for the system: an address or a team. Required."
     )
 
 
@@ -302,21 +336,24 @@ Part = Annotated[
 
 
 class WindowSpec(Model):
-    """What span of time the current value covers: exactly one of `rolling`, `calendar`, `toDate`, `allTime`."""
+    """What span of time the current value covers: exactly one of its kinds."""
 
     rolling: Duration | None = Field(None, description="The last so long, up to now.")
     calendar: Period | None = Field(
         None, description="The whole hour, day, week, month, quarter or year that now is in."
     )
     to_date: Period | None = Field(None, description="From the beginning of the period until now.")
+    previous: Period | None = Field(
+        None, description="The whole hour, day, week, month, quarter or year before the one that now is in."
+    )
     all_time: Literal[True] | None = Field(None, description="Everything so far.")
     timezone: str = Field("UTC", description="The time zone of calendar periods and of history's slots.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> WindowSpec:
-        given = [self.rolling, self.calendar, self.to_date, self.all_time]
+        given = [self.rolling, self.calendar, self.to_date, self.previous, self.all_time]
         if sum(value is not None for value in given) != 1:
-            raise ValueError("a window is exactly one of rolling, calendar, toDate and allTime")
+            raise ValueError("a window is exactly one of rolling, calendar, toDate, previous and allTime")
         if self.rolling == 0:
             raise ValueError("a rolling window has a length")
         return self
@@ -448,6 +485,69 @@ class LevelSpec(KpiSpec):
     denominator: Part | None = Field(None, description="Without a process: what goes out.")
 
 
+class ReconciliationSpec(KpiSpec):
+    """How far what was counted here is from what the source counts."""
+
+    type: Literal["reconciliation"] = Field(description="How far our count is from the source's own.")
+    source: str = Field(description="The source whose totals are compared.")
+    event: str = Field(description="The event type that is counted.")
+    field: str | None = Field(None, description="The field that is added up; without it, events are counted.")
+    window: WindowSpec = Field(
+        WindowSpec.model_validate({"previous": "day"}),
+        description="The day before today in the source's time zone, unless said.",
+    )
+
+
+class RhythmSpec(Model):
+    """When a source is expected: a stream `every` so often, or a batch `at` a time of day."""
+
+    every: Duration | None = Field(None, description="A stream: the longest it is silent in working time.")
+    at: TimeOfDay | None = Field(None, description='A batch: when it comes, as `"02:00"`.')
+    days: list[Weekday] | None = Field(
+        None, description="On which days: [mon, tue, …]; every day unless said."
+    )
+    hours: Hours | None = Field(
+        None, description='A stream: between which times, as `"06:00-22:00"`; all day unless said.'
+    )
+    tolerance: Duration = Field(0, description="How much later it may be before anybody is told.")
+
+    @model_validator(mode="after")
+    def _stream_or_batch(self) -> RhythmSpec:
+        if (self.every is None) == (self.at is None):
+            raise ValueError("a rhythm has either every (a stream) or at (a batch)")
+        if self.at is not None and self.hours is not None:
+            raise ValueError("hours belong to a stream: a batch comes at a time of day")
+        if self.days == []:
+            raise ValueError("a rhythm without a day is none: leave days out for every day")
+        return self
+
+
+class SequenceSpec(Model):
+    """The source numbers its events, in CloudEvents' `sequence`."""
+
+    tolerance: Duration = Field(
+        60_000, description="How long a number may be missing before it counts as a gap; 1m unless said."
+    )
+    hold: Duration = Field(
+        86_400_000,
+        description="How long a gap that does not heal holds the source's KPIs back; 1d unless said.",
+    )
+
+
+class SourceSpec(Model):
+    """A system that sends events, and what can be expected of it."""
+
+    contact: str = Field("", description="Whom to call when it is silent.")
+    timezone: str = Field("UTC", description="The time zone of its rhythm and of its days.")
+    rhythm: RhythmSpec | None = Field(None, description="When it is expected to be heard.")
+    sequence: SequenceSpec | None = Field(
+        None, description="Its events carry numbers, so that gaps are seen; `{}` takes the defaults."
+    )
+    mapping: str | None = Field(
+        None, description="The import mapping that `POST /api/v1/in/NAME` reads its own JSON by."
+    )
+
+
 def _type(value: object) -> str | None:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return f"<{kind}>" if kind in [type_.value for type_ in KpiType] else None
@@ -460,7 +560,8 @@ AnyKpiSpec = Annotated[
     | Annotated[DerivedSpec, Tag("<derived>")]
     | Annotated[ConversionSpec, Tag("<conversion>")]
     | Annotated[DurationSpec, Tag("<duration>")]
-    | Annotated[LevelSpec, Tag("<level>")],
+    | Annotated[LevelSpec, Tag("<level>")]
+    | Annotated[ReconciliationSpec, Tag("<reconciliation>")],
     Discriminator(_type),
 ]
 
@@ -492,9 +593,19 @@ class KpiDocument(Model):
     spec: AnyKpiSpec = Field(description="What it is.")
 
 
-AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument
-DOCUMENTS: dict[str, type[EventTypeDocument | ProcessDocument | KpiDocument]] = {
+class SourceDocument(Model):
+    """A system that sends events: whose it is, when it is expected, how it says that all has come."""
+
+    api_version: Literal["sightline/v1"] = Field(description="The version of this format.")
+    kind: Literal["Source"] = Field(description="What the document describes.")
+    metadata: SourceMetadata = Field(description="Who this is, and whose.")
+    spec: SourceSpec = Field(description="What it is.")
+
+
+AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument
+DOCUMENTS: dict[str, type[EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument]] = {
     "EventType": EventTypeDocument,
     "Process": ProcessDocument,
     "Kpi": KpiDocument,
+    "Source": SourceDocument,
 }

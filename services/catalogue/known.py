@@ -17,13 +17,15 @@ NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL})
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The catalogue so far. ``broken`` holds (kind, name) of documents without a usable shape: they exist, but what
-    they say is unknown, so nothing is reported that might follow from it.
+    """The catalogue so far, and the names of the import ``mappings`` beside it. ``broken`` holds (kind, name) of
+    documents without a usable shape: they exist, but what they say is unknown, so nothing is reported that might
+    follow from it.
     """
 
     catalogue: Catalogue
     broken: frozenset[tuple[str, str]]
     compile_filter: FilterCompiler
+    mappings: frozenset[str] = frozenset()
 
     def event(self, name: str) -> EventType | None:
         """The event type; None where it is not known or broken."""
@@ -43,9 +45,11 @@ class Known:
             "EventType": self.catalogue.events,
             "Process": self.catalogue.processes,
             "Kpi": self.catalogue.kpis,
+            "Source": self.catalogue.sources,
         }[kind]
         if name not in known and (kind, name) not in self.broken:
-            word = {"EventType": "event type", "Process": "process", "Kpi": "KPI"}[kind]
+            words = {"EventType": "event type", "Process": "process", "Kpi": "KPI", "Source": "source"}
+            word = words[kind]
             yield document.problem(path, f"there is no {word} {name!r}", did_you_mean(name, known))
 
     def event_fields(self, name: str) -> dict[str, Field] | None:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.catalogue import meaning
-from services.catalogue.documents import AnyDocument, EventTypeDocument, KpiDocument, ProcessDocument
+from services.catalogue.documents import (
+    AnyDocument,
+    EventTypeDocument,
+    KpiDocument,
+    ProcessDocument,
+    SourceDocument,
+)
 from services.catalogue.known import Known
 from services.catalogue.lint_facts import check_event, check_process
 from services.catalogue.lint_kpis import check_kpi, measured_field
+from services.catalogue.lint_sources import check_source
 from services.catalogue.problems import Problem
 from services.catalogue.read import Document
-from services.catalogue.shape import is_foreign, read_shape
+from services.catalogue.shape import is_foreign, is_mapping, read_shape
 from services.catalogue.words import TAKEN_METRICS, metric_name
-from services.domain.catalogue import Catalogue, EventType, Kpi, Process
+from services.domain.catalogue import Catalogue, EventType, Kpi, KpiType, Process, Source
 from services.domain.filters import Evaluator, FilterCompiler
+from services.domain.source_events import SOURCE_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +58,24 @@ def check(
         elif isinstance(document.data, dict):
             broken.add((str(document.data.get("kind")), document.name))
     problems += _twice(shaped)
-    known = _known(shaped, frozenset(broken), FilterCompiler(evaluator))
+    mappings = frozenset(document.name for document in documents if is_mapping(document))
+    known = _known(shaped, frozenset(broken), FilterCompiler(evaluator), mappings)
     for one in shaped:
         problems += _check(one, known)
     problems += _colliding_metrics(shaped, known)
     return known.catalogue, list(dict.fromkeys(problems))
 
 
-def _known(shaped: Sequence[_Shaped], broken: frozenset[tuple[str, str]], compiler: FilterCompiler) -> Known:
+def _known(
+    shaped: Sequence[_Shaped],
+    broken: frozenset[tuple[str, str]],
+    compiler: FilterCompiler,
+    mappings: frozenset[str],
+) -> Known:
     events: dict[str, EventType] = {}
     processes: dict[str, Process] = {}
     kpis: dict[str, Kpi] = {}
+    sources: dict[str, Source] = {}
     for one in shaped:
         match one.model:
             case EventTypeDocument():
@@ -69,12 +84,29 @@ def _known(shaped: Sequence[_Shaped], broken: frozenset[tuple[str, str]], compil
                 processes.setdefault(one.model.metadata.name, meaning.process(one.model))
             case KpiDocument():
                 kpis.setdefault(one.model.metadata.name, meaning.kpi(one.model))
-    known = Known(Catalogue(events, processes, kpis), broken, compiler)
+            case SourceDocument():
+                sources.setdefault(one.model.metadata.name, meaning.source(one.model))
+    if sources:
+        events |= SOURCE_EVENTS
+    known = Known(Catalogue(events, processes, kpis, sources=sources), broken, compiler, mappings)
     for name, kpi in kpis.items():
         field = measured_field(kpi, known)
         if not kpi.unit and field is not None and field.unit:
             kpis[name] = replace(kpi, unit=field.unit)
+    windowed = {one.model.metadata.name for one in shaped if _has_window(one.model)}
+    kpis |= {name: _in_days_of_its_source(kpis[name], sources) for name in kpis.keys() - windowed}
     return known
+
+
+def _has_window(model: AnyDocument) -> bool:
+    return isinstance(model, KpiDocument) and "window" in model.spec.model_fields_set
+
+
+def _in_days_of_its_source(kpi: Kpi, sources: Mapping[str, Source]) -> Kpi:
+    source = sources.get(kpi.source or "")
+    if kpi.type is not KpiType.RECONCILIATION or source is None:
+        return kpi
+    return replace(kpi, window=replace(kpi.window, timezone=source.timezone))
 
 
 def _twice(shaped: Sequence[_Shaped]) -> Iterator[Problem]:
@@ -95,6 +127,8 @@ def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
             yield from check_process(one.document, meaning.process(one.model), known)
         case KpiDocument():
             yield from check_kpi(one.document, known.catalogue.kpis[one.model.metadata.name], known)
+        case SourceDocument():
+            yield from check_source(one.document, meaning.source(one.model), known)
 
 
 def _colliding_metrics(shaped: Sequence[_Shaped], known: Known) -> Iterator[Problem]:

@@ -20,6 +20,7 @@ from services.catalogue.words import EVENT_NAME, FIELD_NAME
 from services.domain.catalogue import EventType, Field, FieldType, Process, Step
 from services.domain.conditions import a
 from services.domain.links import CASE_NAME, EVENT_NAMES, SCHEMES, names_in
+from services.domain.source_events import PREFIX
 
 SUBJECT = "subject"
 _RESERVED = {"source": "it is the envelope's own: filters and dimensions can name it without a field"}
@@ -29,10 +30,14 @@ _IDS = frozenset({FieldType.STRING, FieldType.INTEGER})
 def check_event(document: Document, event: EventType, known: Known) -> Iterator[Problem]:
     """What is wrong with one event type."""
     spec: Path_ = ("spec",)
-    if not EVENT_NAME.match(event.name):
-        yield document.problem(
-            ("metadata", "name"), f"{event.name!r} cannot be a type", "write words like order.placed"
+    if not EVENT_NAME.match(event.name) or event.name.startswith(PREFIX):
+        own = event.name.startswith(PREFIX)
+        remedy = (
+            f"those that begin with {PREFIX!r} are Sightline's own"
+            if own
+            else "write words like order.placed"
         )
+        yield document.problem(("metadata", "name"), f"{event.name!r} cannot be a type", remedy)
     for name in event.fields:
         path = (*spec, "fields", name)
         if not FIELD_NAME.match(name):
@@ -51,6 +56,7 @@ def check_event(document: Document, event: EventType, known: Known) -> Iterator[
             )
     yield from repeated(document, (*spec, "dimensions"), list(event.dimensions), "dimension")
     yield from repeated(document, (*spec, "sources"), list(event.sources), "source")
+    yield from _check_sources(document, event, known)
     for index, name in enumerate(event.dimensions):
         yield from check_dimension(document, (*spec, "dimensions", index), name, event.fields)
     yield from check_corrections(document, event, known)
@@ -66,6 +72,13 @@ def _check_times(document: Document, event: EventType) -> Iterator[Problem]:
         if name in event.fields and event.fields[name].type is not FieldType.TIMESTAMP:
             message = f"{name!r} is {a(event.fields[name].type)}: it cannot say when"
             yield document.problem(path, message, "name a field of type timestamp")
+
+
+def _check_sources(document: Document, event: EventType, known: Known) -> Iterator[Problem]:
+    """Whoever declares some sources declares all."""
+    if known.catalogue.sources:
+        for index, name in enumerate(event.sources):
+            yield from known.missing(document, ("spec", "sources", index), "Source", name)
 
 
 def check_dimension(

@@ -8,6 +8,7 @@ from services.catalogue.known import NUMBERS, Known, check_zone, one_of, repeate
 from services.catalogue.lint_corrections import check_subtractable
 from services.catalogue.lint_dues import check_moment, event_fields
 from services.catalogue.lint_facts import check_dimension
+from services.catalogue.lint_sources import check_reconciliation
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import NAME, PERCENT
@@ -44,6 +45,8 @@ def check_kpi(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
             yield from _check_steps(document, kpi, known)
         case KpiType.LEVEL:
             yield from _check_level(document, kpi, known)
+        case KpiType.RECONCILIATION:
+            yield from check_reconciliation(document, kpi, known)
     yield from _check_time(document, kpi, known)
     yield from _check_unit(document, kpi, known)
     yield from _check_target(document, kpi)
@@ -413,7 +416,7 @@ def _check_in_and_out(document: Document, kpi: Kpi, known: Known) -> Iterator[Pr
 def _check_unit(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
     path = (*SPEC, "unit")
     scaled = document.value((*SPEC, "scale")) is not None
-    if kpi.type in {KpiType.RATIO, KpiType.CONVERSION}:
+    if kpi.type in {KpiType.RATIO, KpiType.CONVERSION, KpiType.RECONCILIATION}:
         if kpi.unit in PERCENT and kpi.scale != 100:
             message = f"percent is a share times 100, scale says {kpi.scale:g}"
             yield document.problem((*SPEC, "scale"), message, "write scale: 100, or leave it out")

@@ -19,8 +19,10 @@ from services.catalogue.documents import (
     LevelSpec,
     ProcessDocument,
     RatioSpec,
+    ReconciliationSpec,
     ReversesSpec,
     SimpleSpec,
+    SourceDocument,
     WindowSpec,
 )
 from services.catalogue.words import PERCENT, minutes_of_day, title_of
@@ -35,9 +37,12 @@ from services.domain.catalogue import (
     Kpi,
     KpiType,
     MeasureSpec,
+    Numbering,
     Process,
     Quantity,
     Reverses,
+    Rhythm,
+    Source,
     Step,
     Target,
     Time,
@@ -46,6 +51,9 @@ from services.domain.catalogue import (
 )
 
 _GRAINS = {"hour": "15m", "day": "1h", "week": "1d", "month": "1d", "quarter": "1mo", "year": "1mo"}
+
+_WHOLE_GRAINS = {"hour": "1h", "day": "1d", "week": "1w"}
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def event_type(document: EventTypeDocument) -> EventType:
@@ -89,6 +97,28 @@ def process(document: ProcessDocument) -> Process:
     )
 
 
+def source(document: SourceDocument) -> Source:
+    """The source."""
+    spec, name = document.spec, document.metadata.name
+    return Source(
+        name=name,
+        title=document.metadata.title or title_of(name),
+        owner=document.metadata.owner,
+        contact=spec.contact,
+        timezone=spec.timezone,
+        rhythm=None if spec.rhythm is None else _rhythm(spec.rhythm),
+        sequence=None if spec.sequence is None else Numbering(spec.sequence.tolerance, spec.sequence.hold),
+        mapping=spec.mapping,
+        description=document.metadata.description,
+    )
+
+
+def _rhythm(spec: documents.RhythmSpec) -> Rhythm:
+    days = tuple(sorted(_WEEKDAYS.index(day) for day in set(spec.days or _WEEKDAYS)))
+    opens, closes = spec.hours or (0, 86_400_000)
+    return Rhythm(spec.every, spec.at, days, opens, closes, spec.tolerance)
+
+
 def kpi(document: KpiDocument) -> Kpi:
     """The KPI; its unit is ``""`` where none is given and none follows from the KPI itself."""
     spec = document.spec
@@ -109,7 +139,7 @@ def kpi(document: KpiDocument) -> Kpi:
         unit=unit,
         dimensions=tuple(spec.dimensions),
         description=document.metadata.description,
-        measure=_measure(get("measure")),
+        measure=_compared(spec) if isinstance(spec, ReconciliationSpec) else _measure(get("measure")),
         numerator=_measure(get("numerator")),
         denominator=_measure(get("denominator")),
         scale=_default_scale(spec, unit) if spec.scale is None else spec.scale,
@@ -133,6 +163,7 @@ def kpi(document: KpiDocument) -> Kpi:
         reopen_ms=spec.reopen,
         stale_ms=spec.stale_after,
         time=spec.time,
+        source=get("source"),
     )
 
 
@@ -144,6 +175,8 @@ def window(spec: WindowSpec) -> Window:
         return Window(WindowKind.CALENDAR, period=spec.calendar, timezone=spec.timezone)
     if spec.to_date is not None:
         return Window(WindowKind.TO_DATE, period=spec.to_date, timezone=spec.timezone)
+    if spec.previous is not None:
+        return Window(WindowKind.PREVIOUS, period=spec.previous, timezone=spec.timezone)
     return Window(WindowKind.ALL_TIME, timezone=spec.timezone)
 
 
@@ -189,6 +222,11 @@ def _minutes(times: list[str]) -> tuple[int, ...]:
     return tuple(sorted({minutes_of_day(text) for text in times}))
 
 
+def _compared(spec: ReconciliationSpec) -> MeasureSpec:
+    agg = Agg.COUNT if spec.field is None else Agg.SUM
+    return MeasureSpec(agg=agg, event=spec.event, field=spec.field)
+
+
 def _measure(part: documents.MeasureSpec | str | None) -> MeasureSpec | Any:
     if not isinstance(part, documents.MeasureSpec):
         return part
@@ -208,6 +246,8 @@ def _measure(part: documents.MeasureSpec | str | None) -> MeasureSpec | Any:
 
 def _default_unit(spec: KpiSpec) -> str:
     """The unit that follows from the KPI alone; a field's unit is the linter's to find."""
+    if isinstance(spec, ReconciliationSpec):
+        return "percent"
     if isinstance(spec, RatioSpec | ConversionSpec):
         return "percent" if spec.scale == 100 else "ratio"
     agg = spec.measure.agg if isinstance(spec, SimpleSpec | CumulativeSpec) else getattr(spec, "agg", None)
@@ -218,7 +258,8 @@ def _default_unit(spec: KpiSpec) -> str:
 
 def _default_scale(spec: KpiSpec, unit: str) -> float:
     """100 for shares in percent, else 1; times are converted to their unit before."""
-    return 100.0 if isinstance(spec, RatioSpec | ConversionSpec) and unit in PERCENT else 1.0
+    shares = RatioSpec | ConversionSpec | ReconciliationSpec
+    return 100.0 if isinstance(spec, shares) and unit in PERCENT else 1.0
 
 
 def _default_grain(meant: Window) -> str:
@@ -226,4 +267,6 @@ def _default_grain(meant: Window) -> str:
     if meant.kind is WindowKind.ROLLING:
         length = meant.length_ms or 0
         return "5m" if length <= 3_600_000 else "1h" if length <= 7 * 86_400_000 else "1d"
+    if meant.kind is WindowKind.PREVIOUS:
+        return _WHOLE_GRAINS.get(meant.period or "", "1mo")
     return _GRAINS.get(meant.period or "", "1h")

@@ -18,6 +18,7 @@ from services.domain.program import Program
 from services.domain.state import Emission, State
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
+from services.intake.marks import Marks
 
 _TENANT, _RUN = "default", "live"
 _MINUTE = 60_000
@@ -74,6 +75,7 @@ class Rehearsal:
             1,
             frame_events=10_000,
             frame_bytes=_EVENT_BYTES,
+            marks=Marks(catalogue) if catalogue.sources else None,
         )
         self._text = text
         self._observer = _Partition(Observer(0, load, JUDGES))
@@ -105,6 +107,7 @@ class Rehearsal:
             else:
                 self.refused.append((event.number, outcome.message))
         self._append(self._framer.take(at))
+        self._append(self._framer.marks(at))
 
     def _tick_to(self, at: int) -> None:
         """What passes of time shows in ticks, as it would live: one a minute, or fewer where little happens."""

@@ -59,6 +59,11 @@ def is_foreign(document: Document) -> bool:
     return not {"apiVersion", "kind", "metadata", "spec"} & document.data.keys()
 
 
+def is_mapping(document: Document) -> bool:
+    """Whether it is an import mapping, which sources may name."""
+    return isinstance(document.data, dict) and document.data.get("kind") == "Import"
+
+
 def read_shape(document: Document) -> tuple[AnyDocument | None, list[Problem]]:
     """The document's model, or what keeps it from being one."""
     if not isinstance(document.data, dict):
@@ -139,6 +144,11 @@ def _not_possible(value: object, key: str, expected: str) -> tuple[str, str]:
 
 def _missing(document: Document, path: Path_, key: str) -> tuple[str, str]:
     if key == "owner":
+        if document.value(("kind",)) == "Source":
+            return (
+                "a source without an owner is refused",
+                "add owner to metadata: who answers for this system",
+            )
         return "a KPI without an owner is refused", "add owner to metadata: who answers for this number"
     present = document.value(path[:-1])
     near = did_you_mean(key, present) if isinstance(present, dict) else ""

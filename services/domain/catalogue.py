@@ -220,7 +220,7 @@ class Process:
 
 
 class KpiType(StrEnum):
-    """dbt's metric types, and two of a process."""
+    """dbt's metric types, two of a process, and one that compares with a source's own count."""
 
     SIMPLE = "simple"
     RATIO = "ratio"
@@ -229,6 +229,7 @@ class KpiType(StrEnum):
     CONVERSION = "conversion"
     DURATION = "duration"
     LEVEL = "level"
+    RECONCILIATION = "reconciliation"
 
 
 class Agg(StrEnum):
@@ -250,6 +251,7 @@ class WindowKind(StrEnum):
     ROLLING = "rolling"
     CALENDAR = "calendar"
     TO_DATE = "to_date"
+    PREVIOUS = "previous"
     ALL_TIME = "all_time"
 
 
@@ -258,7 +260,7 @@ class Window:
     """What span of event time a KPI's current value covers, seen from the engine's time.
 
     rolling: the last ``length_ms``; calendar and to date: the ``period`` (hour, day, week, month, quarter, year) of
-    ``timezone`` that now falls in; all time: everything.
+    ``timezone`` that now falls in; previous: the whole period before that one; all time: everything.
     """
 
     kind: WindowKind
@@ -322,7 +324,8 @@ class Kpi:
     * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``;
     * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``, of cases or of
       what is left of their remainder ``quantity``, times the attribute ``price`` where there is one; or ``numerator``
-      (in) and ``denominator`` (out) as measures.
+      (in) and ``denominator`` (out) as measures;
+    * reconciliation: ``measure`` (count or sum of an event type's events) against what ``source`` says it is.
 
     Whatever the type, the number shown is ``scale`` times what was computed (100 makes a ratio percent). Times are
     computed in ms and shown in ``unit``, where that is a unit of time.
@@ -366,6 +369,52 @@ class Kpi:
     reopen_ms: int = 7 * 86_400_000
     stale_ms: int | None = None
     time: Time = Time.OCCURRED
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """When a source is expected to be heard, by the calendar of its time zone; times of day are ms after midnight.
+
+    A stream is heard every ``every_ms`` of working time: on ``days`` (0 is Monday) between ``opens_ms`` and
+    ``closes_ms`` (of the next day where it is not later). A batch comes at ``at_ms`` of each of ``days`` instead.
+    ``tolerance_ms`` may pass before anybody calls it late.
+    """
+
+    every_ms: int | None = None
+    at_ms: int | None = None
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    opens_ms: int = 0
+    closes_ms: int = 86_400_000
+    tolerance_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """Events of a source are numbered. A gap counts once it is ``tolerance_ms`` old, and holds KPIs for ``hold_ms``."""
+
+    tolerance_ms: int = 60_000
+    hold_ms: int = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A system that sends events. ``mapping`` names the import mapping that reads its own JSON."""
+
+    name: str
+    title: str
+    owner: str
+    contact: str = ""
+    timezone: str = "UTC"
+    rhythm: Rhythm | None = None
+    sequence: Numbering | None = None
+    mapping: str | None = None
+    description: str = ""
+
+    @property
+    def batched(self) -> bool:
+        """Whether it is as complete as its last end-of-batch marker says."""
+        return self.rhythm is not None and self.rhythm.at_ms is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,8 +425,9 @@ class Catalogue:
     processes: Mapping[str, Process]
     kpis: Mapping[str, Kpi]
     digest: str = ""
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
     @property
-    def sources(self) -> frozenset[str]:
+    def expected_sources(self) -> frozenset[str]:
         """The systems that hold a watermark back; empty means: whoever sends."""
         return frozenset(source for event in self.events.values() for source in event.sources)

@@ -43,6 +43,7 @@ from services.domain.program import (
     StepFeed,
     WaitingFeed,
 )
+from services.domain.source_events import TOTALS
 from services.domain.units import unit_ms
 from services.domain.windows import LONG_GRAINS, PERIODS, SHORT_GRAINS, pane_length, reach
 
@@ -210,6 +211,14 @@ def _parts(catalogue: Catalogue, kpi: Kpi) -> dict[str, _Part]:
             return {"value": _Part(both, agg, None if agg is Agg.COUNT else "duration", own)}
         case KpiType.LEVEL if kpi.of is not None:
             return {"value": _level(kpi, own)}
+        case _:
+            return _pair(catalogue, kpi, own)
+
+
+def _pair(catalogue: Catalogue, kpi: Kpi, own: tuple[str, ...]) -> dict[str, _Part]:
+    """Two parts: of a ratio, of a level from what comes in and goes out, of a reconciliation."""
+    if kpi.type is KpiType.RECONCILIATION:
+        return {"ours": _ours(kpi, own), "theirs": _theirs(kpi)}
     roles = ("plus", "minus") if kpi.type is KpiType.LEVEL else ("numerator", "denominator")
     parts = [_named(catalogue, part, own) for part in (kpi.numerator, kpi.denominator)]
     return dict(zip(roles, parts, strict=True))
@@ -219,6 +228,19 @@ def _level(kpi: Kpi, own: tuple[str, ...]) -> _Part:
     if kpi.quantity is None:
         return _Part(_level_feed(kpi), Agg.COUNT, None, own)
     return _Part(_quantity_feed(kpi), Agg.SUM, QUANTITY, own)
+
+
+def _ours(kpi: Kpi, own: tuple[str, ...]) -> _Part:
+    part = _of_spec(_set(kpi.measure), own)
+    return replace(part, filters=(*part.filters, f"source == {json.dumps(kpi.source)}"))
+
+
+def _theirs(kpi: Kpi) -> _Part:
+    """What the source says last of the same events."""
+    measure = _set(kpi.measure)
+    said = {"source": kpi.source, "event": measure.event, "field": measure.field}
+    filters = tuple(f"{name} == {json.dumps(word)}" for name, word in said.items() if word is not None)
+    return _Part(EventFeed(TOTALS), Agg.LAST, "count" if measure.field is None else "sum", filters)
 
 
 def _level_feed(kpi: Kpi) -> Feed:
@@ -259,8 +281,12 @@ def _of_spec(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
 
 
 def _timed(part: _Part, time: Time) -> _Part:
-    """Events count by the time of the KPI that they are counted for, also where another lends the measure."""
-    return replace(part, feed=replace(part.feed, time=time)) if isinstance(part.feed, EventFeed) else part
+    """Events count by the time of the KPI that they are counted for, also where another lends the measure; totals by
+    the day that they speak of.
+    """
+    if not isinstance(part.feed, EventFeed) or part.feed.event == TOTALS:
+        return part
+    return replace(part, feed=replace(part.feed, time=time))
 
 
 def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: CompileFilter) -> Measure:

@@ -68,7 +68,7 @@ _COMPACT = 1 << 20
 
 class Part(StrEnum):
     """Which of a KPI's contributors: of its one measure, of a ratio's (or level's) two, or what is in the denominator
-    and not in the numerator.
+    and not in the numerator. Of a reconciliation the numerator is what came, the denominator what its source says.
     """
 
     VALUE = "value"
@@ -81,8 +81,10 @@ ROLES = {
     "value": Part.VALUE,
     "numerator": Part.NUMERATOR,
     "plus": Part.NUMERATOR,
+    "ours": Part.NUMERATOR,
     "denominator": Part.DENOMINATOR,
     "minus": Part.DENOMINATOR,
+    "theirs": Part.DENOMINATOR,
 }
 
 

@@ -13,6 +13,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.sequences import Gap
+
 Scope = Mapping[str, str]
 
 
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     TOO_FEW_SAMPLES = "too_few_samples"
     STALE = "stale"
     DIVISION_BY_ZERO = "division_by_zero"
+    INCOMPLETE_SOURCE = "incomplete_source"
 
     @property
     def status(self) -> Status:
@@ -46,6 +49,7 @@ class Reason(StrEnum):
 _STATUSES = {
     Reason.NO_DATA: Status.UNKNOWN,
     Reason.STALE: Status.UNKNOWN,
+    Reason.INCOMPLETE_SOURCE: Status.UNKNOWN,
     Reason.TOO_FEW_SAMPLES: Status.UNKNOWN,
     Reason.DIVISION_BY_ZERO: Status.UNKNOWN,
     Reason.NO_TARGET: Status.ON_PLAN,
@@ -190,12 +194,75 @@ class SourceFreshness:
     idle: bool
 
 
+class SourceWord(StrEnum):
+    """How a source that the catalogue declares is doing; a closed list."""
+
+    COMPLETE = "complete"
+    NEVER_HEARD = "never_heard"
+    SILENT = "silent"
+    OVERDUE = "overdue"
+    GAP = "gap"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFact:
+    """A batch that a source has ended at ``at`` (engine time): complete ``until`` (event time); ``records`` as the
+    source says (None: it does not), ``counted`` as events came, each once.
+    """
+
+    until: int
+    records: int | None
+    counted: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccount:
+    """What one partition knows of a source beyond when it was heard. ``until``: of its latest batches, None without
+    any; ``gaps`` those of its missing numbers that were noticed last, of which there are ``missing`` in all
+    (``given_up``: no longer waited for), ``highest`` the highest number that came, None without any.
+    """
+
+    source: str
+    until: int | None = None
+    batches: tuple[BatchFact, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    missing: int = 0
+    given_up: int = 0
+    highest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A declared source at the judge's engine time: complete ``until`` (event time), and why not further (``word``).
+
+    ``heard``: when last (None: never), ``expected``: when next, or since when it is waited for (None without a
+    rhythm). What it holds back follows from ``completeness.py``.
+    """
+
+    source: str
+    word: SourceWord
+    until: int
+    heard: int | None
+    expected: int | None
+    account: SourceAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Up to which event time the declared sources of a KPI are complete, and which of them is the last."""
+
+    until: int
+    source: str
+
+
 @dataclass(frozen=True, slots=True)
 class KpiValues:
     """A record of the ``kpis`` topic: what has changed since the last one, or (``keyframe``) all that there is in
     this judge partition, in several records where it is much: number ``part`` of ``parts``. ``removed`` lists
     scopes that are gone. ``counters`` are totals of the run so far (events, duplicates, late, quarantined,
-    filter_errors, …), ``position`` JUDGE's applied offset.
+    filter_errors, …), ``position`` JUDGE's applied offset. ``states`` are those of the declared sources and
+    ``completeness`` that of the KPIs that need one, as of ``time``.
     """
 
     tenant: str
@@ -214,6 +281,8 @@ class KpiValues:
     complete: bool = False
     part: int = 0
     parts: int = 1
+    states: list[SourceState] = field(default_factory=list)
+    completeness: dict[str, Completeness] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ class Kind(StrEnum):
 
     ``events``; ``tick`` (only the time); ``catalogue`` (the barrier at which every worker switches; head
     ``catalogue`` holds the documents); ``begin`` (a run's new attempt: what earlier attempts left is dropped);
-    ``end`` (a run is complete: every window closes; ``ingest`` is its as-of time).
+    ``end`` (a run is complete: every window closes; ``ingest`` is its as-of time); ``source`` (a mark of head
+    ``source``: the batches that it has ended, the numbers of its events that came; see ``source_accounts.py``).
     """
 
     EVENTS = "events"
@@ -40,6 +41,7 @@ class Kind(StrEnum):
     CATALOGUE = "catalogue"
     BEGIN = "begin"
     END = "end"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ class Judge:
     ) -> list[Emission]:
         parts = portions(values, _VALUES_PER_RECORD)
         sources, counters = judge.freshness(), judge.counters()
+        states, complete = judge.states(), judge.completeness()
         return [
             Emission(
                 "kpis",
@@ -224,6 +225,8 @@ class Judge:
                     judge.complete,
                     part,
                     len(parts),
+                    states,
+                    complete,
                 ),
             )
             for part, told in enumerate(parts)

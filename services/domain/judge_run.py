@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.completeness import closable, completeness, doubt, states_of
 from services.domain.cube_tables import CubeTable
-from services.domain.facts import ClosedWindow, Scope, SourceFreshness
+from services.domain.facts import (
+    ClosedWindow,
+    Completeness,
+    Reason,
+    Scope,
+    SourceAccount,
+    SourceFreshness,
+    SourceState,
+)
 from services.domain.kpi_tables import CurrentTable, DerivedTable, WindowTable
+from services.domain.needs import needed_sources
 from services.domain.partials import Partial, decode, encode
 from services.domain.program import BASE, EventFeed, Program
 from services.domain.readings import Reading, reading
@@ -19,6 +29,7 @@ from services.domain.rows import Strings
 from services.domain.said import Told
 from services.domain.slot_tables import SlotTable
 from services.domain.snapshots import prefixed, under
+from services.domain.source_accounts import account_of, account_words, joined
 
 Load = Callable[[str], Program]
 
@@ -39,6 +50,7 @@ class Source:
     digest: str = ""
     switches: int = 0
     freshness: tuple[SourceFreshness, ...] = ()
+    accounts: tuple[SourceAccount, ...] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -71,6 +83,8 @@ class RunJudge:
         self._dependents: dict[str, list[DerivedTable]] = {}
         self._slots: dict[str, SlotTable] = {}
         self._needed: dict[str, frozenset[str]] = {}
+        self._sourced: dict[str, frozenset[str]] = {}
+        self._states: dict[str, SourceState] = {}
         self._removed: list[tuple[str, Scope]] = []
         self._freshness: list[SourceFreshness] | None = None
 
@@ -120,6 +134,7 @@ class RunJudge:
             partial.sources or source.freshness,
             partial.counters or source.counters,
         )
+        source.accounts = partial.accounts or source.accounts
         self.time = max(self.time, partial.time)
 
     def _advance(self) -> None:
@@ -192,6 +207,7 @@ class RunJudge:
             if all(set(one.kpi.dimensions) <= set(cube.cube.dimensions) for cube in cubes.values()):
                 self._slots[name] = SlotTable(one, cubes)
             self._needed[name] = _sources(program, one)
+            self._sourced[name] = needed_sources(program, one)
 
     def _settle(self) -> None:
         """Bring what has changed in the cells to windows and slots."""
@@ -234,9 +250,36 @@ class RunJudge:
             window.move(self.time)
         for derived in self._derived.values():
             derived.move(self.time)
-        heard = {source.source: source.last_ingest for source in self.freshness()}
+        freshness = {source.source: source for source in self.freshness()}
+        heard = {name: source.last_ingest for name, source in freshness.items()}
+        self._states = self._look(freshness)
         for name, table in self._tables.items():
-            table.set_stale(stale=self._stale(table.kpi.stale_ms, self._needed[name], heard))
+            held = doubt(self._needs(name), table.span, self.time)
+            stale = self._stale(table.kpi.stale_ms, self._needed[name], heard)
+            table.set_stale(stale=stale or held is Reason.STALE)
+            table.set_incomplete(incomplete=held is Reason.INCOMPLETE_SOURCE)
+
+    def _look(self, freshness: Mapping[str, SourceFreshness]) -> dict[str, SourceState]:
+        """How the declared sources are doing; an import is complete by itself."""
+        declared = self.program.catalogue.sources if self.program is not None and self.run == LIVE else {}
+        if not declared:
+            return {}
+        accounts = [{one.source: one for one in source.accounts} for source in self.sources.values()]
+        known = {name: joined(name, [each.get(name) for each in accounts]) for name in declared}
+        return states_of(declared, known, freshness, now=self.time, begun=self.first_time)
+
+    def _needs(self, kpi: str) -> list[SourceState]:
+        """The declared sources that a KPI is computed from."""
+        return [self._states[source] for source in self._sourced[kpi] if source in self._states]
+
+    def states(self) -> list[SourceState]:
+        """How the declared sources are doing, as of the last ``values``."""
+        return list(self._states.values())
+
+    def completeness(self) -> dict[str, Completeness]:
+        """How far the KPIs are complete that need a declared source."""
+        found = {name: completeness(self._needs(name)) for name in self._tables if self._states}
+        return {name: one for name, one in found.items() if one is not None}
 
     def _stale(self, limit: int | None, needed: frozenset[str], heard: Mapping[str, int]) -> bool:
         """Whether a source that is expected, or where none is all that were heard, is silent for too long."""
@@ -260,9 +303,10 @@ class RunJudge:
     def closed(self, version: int, budget: int | None) -> list[ClosedWindow]:
         """Slots that have closed or changed since; call it after ``values``."""
         found: list[ClosedWindow] = []
-        for slots in self._slots.values():
+        for name, slots in self._slots.items():
             left = None if budget is None else max(budget - len(found), 0)
-            found += slots.close(self.watermark, version, left)
+            limit = closable(self._needs(name), self.watermark, slots.kpi.lateness_ms)
+            found += slots.close(limit, version, left)
         return found
 
     def evict(self) -> None:
@@ -318,7 +362,7 @@ class RunJudge:
         self._settle()
         meta: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
         meta["switches"] = self._switches
-        meta["sources"] = {str(number): asdict(source) for number, source in self.sources.items()}
+        meta["sources"] = {str(number): _stored(source) for number, source in self.sources.items()}
         arrays: dict[str, NDArray[Any]] = {}
         meta["waiting"] = [part.partition for parts in self._waiting.values() for part in parts]
         for number, part in enumerate(part for parts in self._waiting.values() for part in parts):
@@ -381,6 +425,11 @@ def _both(one: SourceFreshness, other: SourceFreshness) -> SourceFreshness:
     )
 
 
+def _stored(source: Source) -> dict[str, Any]:
+    return {**asdict(source), "accounts": [account_words(one) for one in source.accounts]}
+
+
 def _source(stored: Mapping[str, Any]) -> Source:
     freshness = tuple(SourceFreshness(**one) for one in stored["freshness"])
-    return Source(**{**stored, "freshness": freshness})
+    accounts = tuple(map(account_of, stored.get("accounts", ())))
+    return Source(**{**stored, "freshness": freshness, "accounts": accounts})

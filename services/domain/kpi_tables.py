@@ -58,6 +58,15 @@ class CurrentTable(Protocol):
         """Whether a source that the KPI lives on is silent."""
         ...
 
+    @property
+    def span(self) -> Span:
+        """The window as of the last move."""
+        ...
+
+    def set_incomplete(self, *, incomplete: bool) -> None:
+        """Whether a source that the window needs is not complete up to its end."""
+        ...
+
     def touch(self) -> None:
         """All that was said may have changed."""
         ...
@@ -80,7 +89,7 @@ class WindowTable:
         self._shown = Span(0, 0)
         self._reach = Span(_EVER, _EVER)
         self._now = 0
-        self._stale = False
+        self._stale = self._incomplete = False
 
     @property
     def kpi(self) -> Kpi:
@@ -135,6 +144,17 @@ class WindowTable:
             self._stale = stale
             self.touch()
 
+    def set_incomplete(self, *, incomplete: bool) -> None:
+        """See ``CurrentTable``."""
+        if incomplete != self._incomplete:
+            self._incomplete = incomplete
+            self.touch()
+
+    @property
+    def span(self) -> Span:
+        """See ``CurrentTable``."""
+        return self._shown
+
     def touch(self) -> None:
         """See ``CurrentTable``."""
         self._grow()
@@ -150,7 +170,12 @@ class WindowTable:
         self._dirty[rows] = False
         picked = {one: self._table.pick(one, rows) for one in self._measures}
         found = self._reading.read({part.role: picked[part.measure] for part in self._reading.parts})
-        return Told(self.said, self.said.say(rows, found, self._shown, now=self._now, stale=self._stale))
+        return Told(
+            self.said,
+            self.said.say(
+                rows, found, self._shown, now=self._now, stale=self._stale, incomplete=self._incomplete
+            ),
+        )
 
     def drop(self, alive: Mask) -> Told:
         """Forget groups none of whose scopes is ``alive``, but for the total; those that had been told."""
@@ -265,7 +290,7 @@ class DerivedTable:
         self.said = Said(reading.kpi, self._groups)
         self._pane = pane_length(reading.kpi.window, reading.kpi.grain)
         self._now = 0
-        self._stale = False
+        self._stale = self._incomplete = False
 
     @property
     def kpi(self) -> Kpi:
@@ -292,6 +317,17 @@ class DerivedTable:
             self._stale = stale
             self.touch()
 
+    def set_incomplete(self, *, incomplete: bool) -> None:
+        """See ``CurrentTable``."""
+        if incomplete != self._incomplete:
+            self._incomplete = incomplete
+            self.touch()
+
+    @property
+    def span(self) -> Span:
+        """See ``CurrentTable``."""
+        return window_span(self.kpi.window, self._now, self._pane)
+
     def touch(self) -> None:
         """See ``CurrentTable``."""
         self._mark(self.said.known().nonzero()[0])
@@ -310,8 +346,12 @@ class DerivedTable:
         found = derive(
             self._formula, {name: link.values(rows) for name, link in self._links.items()}, self.kpi.scale
         )
-        span = window_span(self.kpi.window, self._now, self._pane)
-        return Told(self.said, self.said.say(rows, found, span, now=self._now, stale=self._stale))
+        return Told(
+            self.said,
+            self.said.say(
+                rows, found, self.span, now=self._now, stale=self._stale, incomplete=self._incomplete
+            ),
+        )
 
     def drop(self, gone: Told) -> Told:
         """Forget what an input has forgotten; what of it had been told."""

@@ -158,6 +158,8 @@ class Observer:
             run.pass_time(head.ingest)
         elif head.kind is Kind.END:
             run.finish(head.ingest)
+        elif head.kind is Kind.SOURCE:
+            run.hear_source(str(frame.meta["source"]), frame.meta, head.ingest)
         elif head.kind is Kind.CATALOGUE:
             self._switch(offset, run, str(frame.meta.get("catalogue", "")))
 

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.columns import pack, unpack
-from services.domain.facts import SourceFreshness
+from services.domain.facts import SourceAccount, SourceFreshness
 from services.domain.rows import Codes, Numbers
+from services.domain.source_accounts import account_of, account_words
 
 ENDLESS = 2**62
 """The watermark of a run that is complete."""
@@ -89,6 +90,7 @@ class Partial:
     counters: Mapping[str, int] = field(default_factory=dict)
     strings: tuple[str, ...] = ()
     cubes: tuple[CubeCells, ...] = ()
+    accounts: tuple[SourceAccount, ...] = ()
 
 
 _PLAIN = (
@@ -101,6 +103,8 @@ def encode(partial: Partial) -> bytes:
     """A record of the ``judging`` topic."""
     meta: dict[str, Any] = {name: getattr(partial, name) for name in _PLAIN}
     meta["sources"] = [[s.source, s.last_ingest, s.last_event, s.events, s.idle] for s in partial.sources]
+    if partial.accounts:
+        meta["accounts"] = [account_words(account) for account in partial.accounts]
     meta["counters"] = dict(partial.counters)
     meta["strings"] = partial.strings
     meta["cubes"] = [
@@ -128,6 +132,7 @@ def decode(data: bytes) -> Partial:
     return Partial(
         **{name: meta[name] for name in _PLAIN},
         sources=tuple(SourceFreshness(*source) for source in meta["sources"]),
+        accounts=tuple(map(account_of, meta.get("accounts", ()))),
         counters=meta["counters"],
         strings=tuple(meta["strings"]),
         cubes=cubes,

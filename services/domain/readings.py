@@ -149,6 +149,18 @@ def _ratio(reading: Reading, aggregates: Parts) -> Values:
     return Values(value, samples)
 
 
+def _reconciliation(reading: Reading, aggregates: Parts) -> Values:
+    """How far ours is from theirs, as a share of theirs; nothing where the source has not said anything."""
+    by_role = {part.role: part for part in reading.parts}
+    ours, theirs = (by_role[role].values(aggregates[role]) for role in ("ours", "theirs"))
+    said = aggregates["theirs"].samples
+    ours = np.where(np.isnan(ours), 0.0, ours)
+    gap = np.full(theirs.size, np.nan)
+    np.divide(np.abs(ours - theirs), np.abs(theirs), out=gap, where=(theirs != 0) & (said > 0))
+    gap[(said > 0) & (theirs == 0) & (ours == 0)] = 0.0
+    return Values(gap, np.maximum(said, 0))
+
+
 def _level(reading: Reading, aggregates: Parts) -> Values:
     """What came in minus what went out, or what a process tells as one signed count."""
     by_role = {part.role: part for part in reading.parts}
@@ -166,6 +178,7 @@ _READERS: Mapping[KpiType, Callable[[Reading, Parts], Values]] = {
     KpiType.RATIO: _ratio,
     KpiType.CONVERSION: _ratio,
     KpiType.LEVEL: _level,
+    KpiType.RECONCILIATION: _reconciliation,
 }
 
 

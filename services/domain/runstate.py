@@ -33,6 +33,8 @@ from services.domain.program import Cube, EventFeed, Feed, Measure, Program, pro
 from services.domain.rows import Columns, Mask, Numbers, Strings
 from services.domain.scopes import Scopes
 from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
+from services.domain.source_accounts import Accounts
+from services.domain.source_events import PREFIX
 from services.domain.times import Retimed, kept_time, retimed
 from services.domain.told import Told
 from services.domain.watermark import FUTURE_MS, START, Watermark
@@ -64,6 +66,7 @@ class RunState:
         self.letters: list[DeadLetter] = []
         self.strings = Strings()
         self.watermark = Watermark()
+        self.accounts = Accounts()
         self.cells: dict[str, CellTable] = {}
         self.cases: dict[str, CaseTable] = {}
         self._table = cells
@@ -114,6 +117,11 @@ class RunState:
         self.watermark.hear(self.time, {})
         self._leave()
 
+    def hear_source(self, source: str, mark: Mapping[str, Any], time: int) -> None:
+        """A source has ended a batch, or numbers of its events have come."""
+        self.time = max(self.time, time)
+        self.accounts.hear(source, mark, self.time)
+
     def finish(self, time: int) -> None:
         """The run is complete as of ``time``."""
         self._advance(time)
@@ -138,7 +146,9 @@ class RunState:
         for (type_, process, primary), rows in batch.rows(keep):
             told = Told(rows, partial(rows.of_frames, levels), top)
             timed = self._timed(type_, told, rows, frames) if primary else []
-            self._late(timed, rows, batch, frames)
+            if primary:
+                self.accounts.count(type_, rows)
+                self._late(type_, timed, rows, batch, frames)
             if self._corrections.concern(type_):
                 self._correct(type_, process, rows, batch, frames, primary=primary)
                 if self._corrections.hold(type_, process):
@@ -159,7 +169,7 @@ class RunState:
         meta: dict[str, Any] = {
             "tenant": self.tenant, "run": self.run, "attempt": self.attempt, "catalogue": self.catalogue,
             "time": self.time, "complete": self.complete, "counters": dict(self.counters),
-            "watermark": self.watermark.state(), "dedupe": starts, "parts": {},
+            "watermark": self.watermark.state(), "accounts": self.accounts.state(), "dedupe": starts, "parts": {},
         }  # fmt: skip
         for name, part in self._parts():
             meta["parts"][name], held = part.arrays()
@@ -179,6 +189,7 @@ class RunState:
         if program is not None:
             self._bind(program, meta["catalogue"])
         self.watermark.load(*meta["watermark"])
+        self.accounts.load(meta.get("accounts", {}))
         for name, part in self._parts():
             part.load(meta["parts"][name], under(name, arrays))
 
@@ -194,7 +205,10 @@ class RunState:
     def _bind(self, program: Program, catalogue: str) -> None:
         self._bind_cases(program)
         self.program, self.catalogue = program, catalogue
-        self.watermark.expected = program.catalogue.sources
+        batched = {source.name for source in program.catalogue.sources.values() if source.batched}
+        self.watermark.expected = program.catalogue.expected_sources
+        self.watermark.batched = frozenset(batched)
+        self.accounts.bind(batched)
         self._dependents = dependents(program)
         self._corrections.switch(program)
         held, self.cells, self._readers = self.cells, {}, {}
@@ -342,23 +356,40 @@ class RunState:
                 self._list(beyond, batch, frames, "beyond_horizon", _BEYOND)
 
     def _late(
-        self, timed: Sequence[tuple[EventFeed, Told]], rows: BlockRows, batch: Batch, frames: Frames
+        self,
+        type_: str,
+        timed: Sequence[tuple[EventFeed, Told]],
+        rows: BlockRows,
+        batch: Batch,
+        frames: Frames,
     ) -> None:
         is_late: Mask | None = None
         too_late: Mask | None = None
         for feed, told in timed:
             cubes = self._dependents.get(feed, ())
             if told.levels is not None and may_be_late(cubes, told.earliest, told.top):
-                one, other = late(cubes, told.rows.number("time"), told.levels())
+                one, other = late(cubes, told.rows.number("time"), self._expected_at(rows, told.levels()))
                 is_late = one if is_late is None else is_late | one
                 too_late = other if too_late is None else too_late | other
         if is_late is None or too_late is None:
             return
-        self._count("late", np.count_nonzero(is_late))
+        if not type_.startswith(PREFIX):  # what a source says of a day comes after it
+            self._count("late", np.count_nonzero(is_late))
         if too_late.any():
             self._count("late_dropped", np.count_nonzero(too_late))
             dropped = rows.batch_rows()[too_late]
             self._list(dropped, batch, frames, "late", "came after its window could still be amended")
+
+    def _expected_at(self, rows: BlockRows, levels: Numbers) -> Numbers:
+        """Levels, but of what comes in batches: its panes are closed once the batch has ended, not before."""
+        if not self.accounts.counted:
+            return levels
+        codes, levels = rows.code("source"), levels.copy()
+        for source in self.accounts.counted:
+            until = self.accounts.until(source)
+            mine = codes == self.strings.code(source)
+            levels[mine] = START if until is None else np.minimum(levels[mine], until)
+        return levels
 
     def _list(self, rows: NDArray[np.intp], batch: Batch, frames: Frames, code: str, message: str) -> None:
         for row in rows[:_MOST_LETTERS].tolist():

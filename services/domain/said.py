@@ -30,10 +30,19 @@ class Said:
         self.reason = np.full(1, _NEVER)
         self.start, self.end, self.as_of = (np.zeros(1, np.int64) for _ in range(3))
 
-    def say(self, rows: Numbers, found: Values, span: Span, *, now: int, stale: bool) -> Numbers:
+    def say(
+        self, rows: Numbers, found: Values, span: Span, *, now: int, stale: bool, incomplete: bool
+    ) -> Numbers:
         """Judge what was ``found`` at ``rows``; those of them at which something else was said before."""
         self._grow()
-        reason = judge_many(self.kpi.target, found.values, found.samples, required(self.kpi), stale=stale)
+        reason = judge_many(
+            self.kpi.target,
+            found.values,
+            found.samples,
+            required(self.kpi),
+            stale=stale,
+            incomplete=incomplete,
+        )
         before = self.value[rows]
         # A value that comes or goes has another reason, unless nothing is said of it (stale, too few samples).
         other = (before != found.values) & ~(np.isnan(before) & np.isnan(found.values))

@@ -111,6 +111,7 @@ class Teller:
             complete=run.complete,
             catalogue=run.catalogue if switched and run.program else None,
             sources=run.watermark.sources(run.time),
+            accounts=run.accounts.told(),
             counters=dict(run.counters),
         )  # fmt: skip
         self._since[judge], self._time[judge], self._said[judge] = offset, run.time, state

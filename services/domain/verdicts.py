@@ -27,23 +27,34 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    target: Target | None, value: float | None, samples: int, minimum_samples: int, *, stale: bool = False
+    target: Target | None,
+    value: float | None,
+    samples: int,
+    minimum_samples: int,
+    *,
+    stale: bool = False,
+    incomplete: bool = False,
 ) -> Verdict:
     """The verdict on one value.
 
-    What cannot be known comes first, most fundamental first: a source that is silent (``stale``), nothing in the
-    window, too few samples, a value that is undefined although there are samples (a ratio over zero). Without a
-    target a known value is on plan. The edge of a band belongs to it.
+    What cannot be known comes first, most fundamental first: a source that is silent (``stale``) or not complete up
+    to where the window ends (``incomplete``), nothing in the window, too few samples, a value that is undefined
+    although there are samples (a ratio over zero). Without a target a known value is on plan. The edge of a band
+    belongs to it.
     """
     gap = value - target.value if target is not None and value is not None else None
-    reason = _doubt(value, samples, minimum_samples, stale=stale) or _held(target, gap)
+    reason = _doubt(value, samples, minimum_samples, stale=stale, incomplete=incomplete) or _held(target, gap)
     return Verdict(reason.status, reason, gap)
 
 
-def _doubt(value: float | None, samples: int, minimum: int, *, stale: bool) -> Reason | None:
+def _doubt(
+    value: float | None, samples: int, minimum: int, *, stale: bool, incomplete: bool
+) -> Reason | None:
     """Why nothing can be said of a value, if so."""
     if stale:
         return Reason.STALE
+    if incomplete:
+        return Reason.INCOMPLETE_SOURCE
     if samples == 0 and value is None:
         return Reason.NO_DATA
     if samples < minimum:
@@ -69,11 +80,19 @@ def _beyond(direction: Direction, gap: float, band: float) -> float:
 
 
 def judge_many(
-    target: Target | None, values: Floats, samples: Numbers, minimum_samples: int, *, stale: bool = False
+    target: Target | None,
+    values: Floats,
+    samples: Numbers,
+    minimum_samples: int,
+    *,
+    stale: bool = False,
+    incomplete: bool = False,
 ) -> ReasonCodes:
     """The reason that ``judge`` gives each, as its index in ``REASONS``; NaN in ``values`` is None."""
     if stale:
         return np.full(values.size, _CODE[Reason.STALE])
+    if incomplete:
+        return np.full(values.size, _CODE[Reason.INCOMPLETE_SOURCE])
     unknown = np.isnan(values)
     codes = _held_many(target, values)
     codes[unknown] = _CODE[Reason.DIVISION_BY_ZERO]

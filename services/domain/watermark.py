@@ -1,7 +1,8 @@
 """How far event time has come in one partition of a run: the minimum over its sources.
 
 Each source stands at the highest event time it has sent. One that has been silent for ``IDLE_MS`` of engine time
-holds nothing back; where the catalogue names sources, others neither hold nor advance. With all of them idle, the
+holds nothing back; where the catalogue names sources, others neither hold nor advance, and what comes in batches
+holds its own KPIs back (``completeness.py``), not the watermark. With all of them idle, the
 watermark follows the engine's time at that distance. It never goes back.
 """
 
@@ -19,10 +20,11 @@ START = -(2**62)
 
 
 class Watermark:
-    """``expected``: the sources that count; empty means all."""
+    """``expected``: the sources that count; empty means all but the ``batched`` ones."""
 
-    def __init__(self, expected: Collection[str] = ()) -> None:
+    def __init__(self, expected: Collection[str] = (), batched: Collection[str] = ()) -> None:
         self.expected = frozenset(expected)
+        self.batched = frozenset(batched)
         self.value = START
         self._heard: dict[str, list[int]] = {}
 
@@ -38,7 +40,9 @@ class Watermark:
         holding = [
             event_time
             for source, (last, event_time, _) in self._heard.items()
-            if time - last <= IDLE_MS and (not self.expected or source in self.expected)
+            if time - last <= IDLE_MS
+            and (not self.expected or source in self.expected)
+            and source not in self.batched
         ]
         self.value = max(self.value, min(holding, default=time - IDLE_MS))
         return self.value

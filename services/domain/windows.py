@@ -63,6 +63,8 @@ def window_span(window: Window, now: int, pane_ms: int) -> Span:
     if window.kind is WindowKind.ALL_TIME:
         return Span(0, present)
     whole = period_span(window.period or "day", window.timezone, now)
+    if window.kind is WindowKind.PREVIOUS:
+        return period_span(window.period or "day", window.timezone, whole.start - 1)
     return whole if window.kind is WindowKind.CALENDAR else Span(whole.start, min(present, whole.end))
 
 
@@ -70,7 +72,9 @@ def reach(window: Window) -> int:
     """How far back from the present a window can start, in ms; 0 for all time, whose past is carried."""
     if window.kind is WindowKind.ROLLING:
         return window.length_ms or 0
-    return 0 if window.kind is WindowKind.ALL_TIME else PERIODS[window.period or "day"]
+    if window.kind is WindowKind.ALL_TIME:
+        return 0
+    return PERIODS[window.period or "day"] * (2 if window.kind is WindowKind.PREVIOUS else 1)
 
 
 def pane_length(window: Window, grain: str) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from services.catalogue.problems import Problem, did_you_mean
-from services.catalogue.read import Document, Path_, read_file
+from services.catalogue.read import Document, Path_, read_file, read_folder
+from services.catalogue.shape import is_mapping
 from services.domain.catalogue import Catalogue
 from services.errors import CatalogueError, InvalidInput
 from services.importing.documents import ImportDocument
@@ -27,13 +29,66 @@ def load_mapping(path: Path, catalogue: Catalogue) -> ImportDocument:
             remedy="put one mapping into one file",
         )
     [document] = documents
+    mapping, found = _checked(document, catalogue)
+    if mapping is None or found:
+        raise CatalogueError(found)
+    return mapping
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMapping:
+    """The mapping that a source names, and the folder that its look-ups are in."""
+
+    source: str
+    mapping: ImportDocument
+    folder: Path
+
+
+def source_mappings(folder: Path, catalogue: Catalogue) -> tuple[list[SourceMapping], list[Problem]]:
+    """The mappings in ``folder`` that sources of ``catalogue`` name, and what is wrong with them."""
+    wanted = {source.mapping: source for source in catalogue.sources.values() if source.mapping is not None}
+    documents = [one for one in read_folder(folder)[0] if is_mapping(one) and one.name in wanted]
+    found: list[SourceMapping] = []
+    problems: list[Problem] = []
+    for document in documents:
+        source = wanted[document.name]
+        mapping, wrong = _checked(document, catalogue)
+        problems += wrong
+        if mapping is None:
+            continue
+        problems += _foreign_sources(document, mapping, source.name)
+        mapping = in_zone_of_its_source(mapping, catalogue)
+        found.append(SourceMapping(source.name, mapping, (folder / document.file).parent))
+    return found, problems
+
+
+def in_zone_of_its_source(mapping: ImportDocument, catalogue: Catalogue) -> ImportDocument:
+    """With the time zone of its source, where the catalogue declares that and the mapping says none."""
+    source = catalogue.sources.get(mapping.spec.source)
+    if source is None or "timezone" in mapping.spec.model_fields_set:
+        return mapping
+    spec = mapping.spec.model_copy(update={"timezone": source.timezone})
+    return mapping.model_copy(update={"spec": spec})
+
+
+def _checked(document: Document, catalogue: Catalogue) -> tuple[ImportDocument | None, list[Problem]]:
     try:
         mapping = ImportDocument.model_validate(document.data)
     except ValidationError as error:
-        raise CatalogueError(sorted({_problem(document, dict(one)) for one in error.errors()})) from None
-    if found := sorted(_misfits(document, mapping, catalogue)):
-        raise CatalogueError(found)
-    return mapping
+        return None, sorted({_problem(document, dict(one)) for one in error.errors()})
+    return mapping, sorted(_misfits(document, mapping, catalogue))
+
+
+def _foreign_sources(document: Document, mapping: ImportDocument, source: str) -> Iterator[Problem]:
+    """A source speaks for itself alone."""
+    places: list[tuple[Path_, str | None]] = [(("spec", "source"), mapping.spec.source)]
+    for at, file in enumerate(mapping.spec.files):
+        for number, event in enumerate(file.events):
+            places.append((("spec", "files", at, "events", number, "source"), event.source))
+    for path, name in places:
+        if name not in {None, source}:
+            message = f"the source {source!r} names this mapping, which makes events of {name!r}"
+            yield document.problem(path, message, f"write source: {source}, or let {name!r} name it")
 
 
 def _problem(document: Document, error: dict[str, Any]) -> Problem:

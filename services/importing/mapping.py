@@ -20,7 +20,7 @@ from services.domain.catalogue import Catalogue, Field, FieldType
 from services.domain.filters import Evaluator, FilterError
 from services.errors import InvalidInput
 from services.importing.documents import EventSpec, FileSpec, ImportSpec, Value, value_of
-from services.importing.tables import Lookup, Row, Table, key_of
+from services.importing.tables import Lookup, Row, key_of
 from services.importing.times import ReadTime, Zone, end_of_day, time_reader
 from services.intake.amounts import EPOCH, MILLISECOND, rfc3339
 
@@ -90,14 +90,14 @@ class Context:
 
 
 class FileMapper:
-    """What the rows of one file become. ``columns`` of the file itself are known from its header."""
+    """What the rows of one file become. ``header`` names the columns of the file itself, ``name`` is the file's."""
 
-    def __init__(self, context: Context, file: FileSpec, table: Table) -> None:
-        self._columns = {name: at for at, name in enumerate(table.header)}
+    def __init__(self, context: Context, file: FileSpec, header: Sequence[str], name: str) -> None:
+        self._columns = {column: at for at, column in enumerate(header)}
         self._aliases: dict[str, dict[str, int]] = {}
         self._joins: list[tuple[Lookup, list[int]]] = []
-        self._context, self._spec, self._file = context, context.spec, table.path.name
-        width = len(table.header)
+        self._context, self._spec, self._file = context, context.spec, name
+        width = len(header)
         for alias, join in file.lookups.items():
             lookup = context.lookups[join.in_]
             by = [join.by] if isinstance(join.by, str) else join.by

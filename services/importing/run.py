@@ -190,7 +190,7 @@ class Importer:
         for index, (file, path) in enumerate(listing):
             report.rows[path.name] = 0
             with Table(path, file, empty, columns_of(file)) as table:
-                for number, (line, found) in enumerate(_mapped(table, file, context)):
+                for number, (line, found) in enumerate(mapped_rows(table, file, context)):
                     if number % ROWS_PER_TURN == 0:
                         tell(Progress(Stage.READING, done + table.position, total))
                         await asyncio.sleep(0)
@@ -263,13 +263,21 @@ _KEYS: Mapping[str, Callable[[Any], int]] = {
 }
 
 
-def _mapped(table: Table, file: FileSpec, context: Context) -> Iterator[tuple[int, Sequence[Any]]]:
-    mapper = FileMapper(context, file, table)
+def mapped_rows(
+    table: Table, file: FileSpec, context: Context
+) -> Iterator[tuple[int, Sequence[Mapped | CannotMap]]]:
+    """What becomes of each row of a file, with its line."""
+    mapper = FileMapper(context, file, table.header, table.path.name)
     for line, row in table.rows:
         if isinstance(row, BadRow):
-            yield line, [CannotMap(MapCode.UNREADABLE_ROW, "row", None, row.message)]
+            yield line, [unreadable(row)]
         else:
             yield line, mapper.map(row)
+
+
+def unreadable(row: BadRow) -> CannotMap:
+    """A row that is none."""
+    return CannotMap(MapCode.UNREADABLE_ROW, "row", None, row.message)
 
 
 def _refusal(rejection: Rejection, place: str) -> Refusal:

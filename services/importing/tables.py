@@ -114,17 +114,19 @@ class Table:
         try:
             for line, text in enumerate(self._text, 1):
                 if text.strip():
-                    yield line, self._json_row(line, text)
+                    yield line, json_row(text, self.header, self._empty, line)
         except (UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
             raise _unreadable(self.path, error) from None
 
-    def _json_row(self, line: int, text: str) -> Row | BadRow:
-        try:
-            flat = _flat(_numbers_as_text.decode(text))
-        except (msgspec.DecodeError, RecursionError) as error:
-            return BadRow(line, f"the line is not a JSON object: {error}")
-        cells = map(flat.get, self.header)
-        return [None if cell is None or cell in self._empty else cell for cell in cells]
+
+def json_row(text: str | bytes, header: Sequence[str], empty: frozenset[str], line: int) -> Row | BadRow:
+    """A JSON object as a row of the columns ``header``; nested values are ``outer.inner``."""
+    try:
+        flat = _flat(_numbers_as_text.decode(text))
+    except (msgspec.DecodeError, RecursionError) as error:
+        return BadRow(line, f"the line is not a JSON object: {error}")
+    cells = map(flat.get, header)
+    return [None if cell is None or cell in empty else cell for cell in cells]
 
 
 def _unreadable(path: Path, error: Exception) -> InvalidInput:

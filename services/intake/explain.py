@@ -53,14 +53,15 @@ class Code(StrEnum):
 class Rejection:
     """The first thing that is wrong with the event at ``index``; ``message`` says what to do.
 
-    ``field`` is an attribute's name or ``data.`` and a field's; ``value`` what stands there, as JSON text.
+    ``field`` is an attribute's name or ``data.`` and a field's; ``value`` what stands there, as JSON text. ``code`` is
+    a ``Code``, or a ``MapCode`` of the mapping that should have made the event.
     """
 
     index: int
     id: str | None
     field: str | None
     value: str | None
-    code: Code
+    code: StrEnum
     message: str
 
 

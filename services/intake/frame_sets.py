@@ -9,6 +9,7 @@ from services.domain.catalogue import Catalogue
 from services.domain.frames import FrameBuilder, Head, Kind, Row, mark
 from services.domain.identity import partition_of
 from services.intake.events import Event
+from services.intake.marks import Marks
 from services.ports import Append
 
 _new = tuple.__new__
@@ -26,8 +27,12 @@ class Framer:
         *,
         frame_events: int,
         frame_bytes: int,
+        marks: Marks | None = None,
     ) -> None:
-        """``head`` says tenant, run, attempt and digest of all records to come."""
+        """``head`` says tenant, run, attempt and digest of all records to come; ``marks`` takes what events say of
+        their source, where anybody wants to know.
+        """
+        self._marks = marks
         self._fields = {name: event.columns for name, event in catalogue.events.items()}
         self._head = head
         self._topic = topic
@@ -41,6 +46,8 @@ class Framer:
 
     def add(self, event: Event) -> None:
         """Take an event: one row per copy, or one row routed by ``event.route``."""
+        if self._marks is not None and self._marks.take(event):
+            return
         self.events += 1
         primary = True
         for process, key in event.copies or (("", ""),):
@@ -81,6 +88,10 @@ class Framer:
                 records.append(tick[partition])
         self.events = 0
         return records
+
+    def marks(self, ingest: int) -> list[Append]:
+        """What the events that were added say of their sources; to be appended when those are in the log."""
+        return [] if self._marks is None else self._marks.records(self.mark, ingest)
 
     def mark(self, kind: Kind, ingest: int, **more: Any) -> list[Append]:
         """A record without events for each partition: a tick, a barrier or a run mark."""

@@ -23,6 +23,7 @@ from services.errors import SightlineError
 from services.intake.events import Event, Validator
 from services.intake.explain import Rejection
 from services.intake.frame_sets import Framer, heads
+from services.intake.marks import Marks
 from services.ports import Append, Clock, Log
 from services.records import encode
 from services.settings import Intake as IntakeSettings
@@ -166,10 +167,18 @@ class Intake:
         for round_ in rounds:
             round_.result()
         self.counters.accepted += len(candidates) - len(rejected)
+        self._count(rejected)
+        return Receipt(len(candidates) - len(rejected), rejected)
+
+    async def refuse(self, tenant: str, refused: Sequence[tuple[bytes, Rejection]], origin: Origin) -> None:
+        """Keep what could not even be read as an event as dead letters; returns once the log has them."""
+        await self._sent([self._dead_letter(tenant, payload, why, origin) for payload, why in refused])
+        self._count([why for _, why in refused])
+
+    def _count(self, rejected: Sequence[Rejection]) -> None:
         self.counters.rejected += len(rejected)
         for rejection in rejected:
             self.counters.by_code[rejection.code] = self.counters.by_code.get(rejection.code, 0) + 1
-        return Receipt(len(candidates) - len(rejected), rejected)
 
     def check(self, payload: bytes, origin: Origin = HTTP) -> Rejection | None:
         """What ``accept`` would refuse it for; nothing is written."""
@@ -197,6 +206,7 @@ class Intake:
                 self._topics.partitions,
                 frame_events=self._settings.frame_events,
                 frame_bytes=self._settings.frame_bytes,
+                marks=Marks(self._catalogue) if self._catalogue.sources and run == LIVE else None,
             )
         return framer
 
@@ -219,17 +229,18 @@ class Intake:
         round_, self._round = self._round, None
         now = self._clock.now()
         records = [record for framer in self._framers.values() for record in framer.take(now)]
+        marks = [record for framer in self._framers.values() for record in framer.marks(now)]
         self.counters.frames += len(records)
         records += self._dead
         self._dead = []
-        self._sent(records).add_done_callback(partial(_settle, round_))
+        self._sent(records, marks).add_done_callback(partial(_settle, round_))
 
-    def _sent(self, records: list[Append]) -> asyncio.Task[None]:
-        """An append under way; those sent first are first in the log."""
+    def _sent(self, records: list[Append], marks: Sequence[Append] = ()) -> asyncio.Task[None]:
+        """An append under way; those sent first are first in the log. ``marks`` follow when it is acknowledged."""
         size = sum(len(record.value or b"") for record in records)
         self._in_flight += size
         self.counters.bytes += size
-        task = asyncio.create_task(self._append(records))
+        task = asyncio.create_task(self._append(records, marks))
         self._appends.add(task)
 
         def done(task: asyncio.Task[None]) -> None:
@@ -239,9 +250,10 @@ class Intake:
         task.add_done_callback(done)
         return task
 
-    async def _append(self, records: list[Append]) -> None:
-        if records:
-            await self._log.append(records)
+    async def _append(self, records: Sequence[Append], marks: Sequence[Append]) -> None:
+        for each in (records, marks):
+            if each:
+                await self._log.append(each)
 
     def _barriers(self) -> list[Append]:
         now = self._clock.now()

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from services.errors import SightlineError, Unavailable
-from sightline.cli import catalogue, demo, imports, keys, query, serve, support
+from sightline.cli import catalogue, demo, imports, keys, mapping, query, serve, sources, support
 from sightline.cli.output import fail
 
 
@@ -56,8 +56,11 @@ app.command("import")(imports.import_)
 app.command("kpis")(query.kpis)
 app.command("contributors")(query.contributors)
 app.command("cases")(query.cases)
+app.command("sources")(sources.sources)
+app.command("reconcile")(sources.reconcile)
 app.command("doctor")(support.doctor)
 app.command("config")(support.config)
+app.add_typer(mapping.app, name="map")
 app.add_typer(keys.app, name="keys")
 
 

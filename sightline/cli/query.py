@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from sightline.cli.output import Json, console, print_json
+
+if TYPE_CHECKING:
+    import httpx2
 
 Url = Annotated[
     str | None,
@@ -28,35 +33,44 @@ GLYPHS = {
 
 
 def get(url: str | None, path: str, **params: Any) -> Any:
-    """What ``GET url + path`` answers, JSON or text; ``Unavailable`` or ``InvalidInput`` where there is no answer.
-
-    ``url`` None: where the settings say.
+    """What ``GET url + path`` answers, JSON or text; ``Unavailable``, ``NotFound`` or ``InvalidInput`` with a remedy
+    where there is no answer. ``url`` None: where the settings say.
     """
+    with asked(url, path, **params) as response:
+        response.read()
+        return response.json() if _in_json(response) else response.text
+
+
+@contextmanager
+def asked(url: str | None, path: str, **params: Any) -> Iterator[httpx2.Response]:
+    """The answer to ``GET url + path``, its body not read yet; raises as ``get`` does."""
     import httpx2
 
-    from services.errors import InvalidInput, Unavailable
+    from services.errors import InvalidInput, NotFound, Unavailable
     from services.settings import read_settings
 
     url = url or read_settings().api.url
     key = os.environ.get("SIGHTLINE_API_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    given = {k: v for k, v in params.items() if v is not None}
     try:
-        response = httpx2.get(
-            url + path, params={k: v for k, v in params.items() if v is not None}, headers=headers
-        )
+        with httpx2.stream("GET", url + path, params=given, headers=headers) as response:
+            if response.is_error:
+                response.read()
+                problem = response.json() if _in_json(response) else {}
+                error = NotFound if response.status_code == 404 else InvalidInput
+                message = problem.get("detail") or f"{url}{path} answered {response.status_code}"
+                raise error(message, **{name: problem.get(name) for name in ("field", "value", "remedy")})
+            yield response
     except httpx2.HTTPError as error:
         raise Unavailable(
             f"no answer from {url}: {error}",
             remedy="start it with `sightline up`, or name its address with --url",
         ) from error
-    told_in_json = "json" in response.headers.get("content-type", "")
-    if response.is_error:
-        problem = response.json() if told_in_json else {}
-        raise InvalidInput(
-            problem.get("detail") or f"{url}{path} answered {response.status_code}",
-            **{name: problem.get(name) for name in ("field", "value", "remedy")},
-        )
-    return response.json() if told_in_json else response.text
+
+
+def _in_json(response: httpx2.Response) -> bool:
+    return "json" in response.headers.get("content-type", "")
 
 
 def kpis(url: Url = None, run: Run = "live", as_json: Json = False) -> None:
@@ -76,10 +90,17 @@ def kpis(url: Url = None, run: Run = "live", as_json: Json = False) -> None:
             f"{_number(value)} {definition['unit']}" if value is not None else "-",
             f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
             GLYPHS[total.get("status", "unknown")] if target else "[dim]- no target[/]",
-            _age(total.get("age_ms")),
+            _age(total.get("age_ms")) + _held(total),
             definition["owner"],
         )
     console.print(table)
+
+
+def _held(value: dict[str, Any]) -> str:
+    """What keeps a number from being as complete as it could be."""
+    if value.get("reason") not in {"incomplete_source", "stale"} or value.get("held_by") is None:
+        return ""
+    return f", {value['held_by']} until {moment(value['complete_until'] or None)}"
 
 
 def _number(value: float) -> str:
@@ -94,6 +115,13 @@ def _age(ms: int | None) -> str:
     seconds = max(0, ms) // 1000
     size, unit = next((pair for pair in AGES if seconds >= pair[0]), (1, "s"))
     return f"{seconds // size} {unit}"
+
+
+def moment(ms: int | None) -> str:
+    """An instant in UTC, to the minute."""
+    from datetime import UTC, datetime
+
+    return "-" if ms is None else datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def cases(

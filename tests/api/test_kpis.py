@@ -47,6 +47,8 @@ async def test_a_kpi_comes_with_its_definition_and_its_total(world: World) -> No
             "as_of": NOW - 500,
             "watermark": NOW - 900,
             "age_ms": 500,
+            "complete_until": NOW - 900,
+            "held_by": None,
         }
     ]
     assert (share["definition"]["name"], share["values"]) == ("on_time_share", [])

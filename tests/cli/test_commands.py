@@ -24,7 +24,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "from typer.testing import CliRunner\n"
         "from sightline.cli import app\n"
         "names = ['demo', 'up', 'run', 'init', 'lint', 'test', 'import', 'kpis', "
-        "'contributors', 'cases', 'doctor', 'config', 'keys']\n"
+        "'contributors', 'cases', 'doctor', 'config', 'keys', 'map', 'sources', 'reconcile']\n"
         "for name in ['', *names]:\n"
         "    result = CliRunner().invoke(app, [*([name] if name else []), '--help'])\n"
         "    assert result.exit_code == 0, (name, result.output)\n"

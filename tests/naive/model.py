@@ -107,7 +107,7 @@ class Engine:
         for partition, copies in zip(self.partitions, arriving, strict=True):
             partition.pass_time(ingest)
             kept = [copy for copy in copies if self.keep(partition, ingest, *copy)]
-            partition.hear([event for event, _, _, _ in kept], self.catalogue.sources)
+            partition.hear([event for event, _, _, _ in kept], self.catalogue.expected_sources)
 
     def keep(
         self,

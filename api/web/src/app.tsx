@@ -6,6 +6,7 @@ import { KeyPrompt } from "./parts/KeyPrompt";
 import { KpiDetail } from "./parts/KpiDetail";
 import { KpiTile } from "./parts/KpiTile";
 import { OverdueCases } from "./parts/OverdueCases";
+import { Sources } from "./parts/Sources";
 import { TrustLine } from "./parts/TrustLine";
 import { connection, kpis, standings } from "./state/board";
 import { view } from "./state/url";
@@ -32,6 +33,7 @@ export function App() {
           {kpis.value.map((kpi) => <KpiTile key={kpi.name} kpi={kpi} />)}
         </section>
         <OverdueCases />
+        <Sources />
       </main>
       {open && <KpiDetail kpi={open} />}
       {view.value.case !== null && <CaseDetail of={view.value.case} />}

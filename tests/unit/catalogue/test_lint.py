@@ -230,7 +230,9 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         ),
         (
             kpi(M + "{agg: count, event: order.placed}", window="{rolling: 1h, calendar: day}"),
-            ["k.yaml:7: k: spec.window: a window is exactly one of rolling, calendar, toDate and allTime"],
+            [
+                "k.yaml:7: k: spec.window: a window is exactly one of rolling, calendar, toDate, previous and allTime"
+            ],
         ),
         (
             kpi(M + "{agg: count, event: order.placed}", window="{calendar: fortnight}"),
@@ -283,7 +285,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         (
             kpi("measure: {agg: count, event: order.placed}"),
             [
-                "k.yaml:4: k: spec.type: the type of KPI is missing (write one of simple, ratio, derived, cumulative, conversion, duration, level)"
+                "k.yaml:4: k: spec.type: the type of KPI is missing (write one of simple, ratio, derived, cumulative, conversion, duration, level, reconciliation)"
             ],
         ),
         (
@@ -487,7 +489,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         ),
         (
             "metadata: {name: x}\n",
-            ["k.yaml:1: x: kind: the kind is missing (write one of EventType, Process, Kpi)"],
+            ["k.yaml:1: x: kind: the kind is missing (write one of EventType, Process, Kpi, Source)"],
         ),
         (
             "- a\n",

@@ -42,6 +42,8 @@ def test_every_model_has_a_section() -> None:
     same: set[type[BaseModel]] = {
         documents.ProcessDocument,
         documents.KpiDocument,
+        documents.SourceDocument,
+        documents.SourceMetadata,
         documents.Metadata,
         documents.Model,
     }

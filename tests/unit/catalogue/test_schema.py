@@ -17,7 +17,7 @@ def test_the_published_schema_is_that_of_the_models() -> None:
 def test_the_schema_speaks_the_words_of_the_files() -> None:
     """Keys are as written in YAML, and nothing else is allowed."""
     definitions = json_schema()["$defs"]
-    assert {"rolling", "calendar", "toDate", "allTime", "timezone"} == set(
+    assert {"rolling", "calendar", "toDate", "previous", "allTime", "timezone"} == set(
         definitions["WindowSpec"]["properties"]
     )
     assert {"from", "to", "within"} <= set(definitions["ConversionSpec"]["required"])

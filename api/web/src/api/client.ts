@@ -1,6 +1,6 @@
 /** Reads the API; an answer that is an error becomes an exception with the problem's own words. */
 import { authorization, refused } from "../state/session";
-import type { Cases, Contributors, History, Run, Snapshot, Timeline } from "./types";
+import type { Cases, Contributors, DeclaredSource, History, Run, Snapshot, Timeline } from "./types";
 
 /** The server wants another key: the page asks for it, and nothing else needs to be said. */
 export class Locked extends Error {}
@@ -44,6 +44,9 @@ export const overdueCases = (run: string, limit: number) =>
 
 export const timeline = (run: string, process: string, id: string) =>
   get<Timeline>(`/cases/${name(process)}/${name(id)}`, { run });
+
+export const declaredSources = () =>
+  get<{ sources: DeclaredSource[] }>("/sources", {}).then((answer) => answer.sources);
 
 export const runs = () => get<{ runs: Run[] }>("/runs", {}).then((answer) => answer.runs);
 

@@ -23,6 +23,12 @@ export interface Value {
   age_ms: number | null;
 }
 
+/** Up to which event time the declared sources of a KPI are complete, and the one that comes last. */
+export interface Completeness {
+  until: number;
+  source: string;
+}
+
 export interface Definition {
   name: string;
   title: string;
@@ -59,6 +65,7 @@ interface State {
   complete: boolean;
   sources: readonly Source[];
   counters: Readonly<Record<string, number>>;
+  completeness: Readonly<Record<string, Completeness>>;
 }
 
 /** The first message, and the one after a loss: everything. */
@@ -113,6 +120,22 @@ export interface Event {
   type: string;
   time: string;
   data?: unknown;
+}
+
+export type SourceWord = "complete" | "never_heard" | "silent" | "overdue" | "gap";
+
+/** A source that the catalogue declares, and how it is doing. */
+export interface DeclaredSource {
+  source: string;
+  title: string;
+  owner: string;
+  contact: string;
+  state: SourceWord;
+  complete_until: number | null;
+  heard: number | null;
+  expected: number | null;
+  numbers: { missing: number; gaps: readonly { first: number; last: number }[] } | null;
+  batches: readonly { complete_until: number; records: number | null; counted: number; difference: number | null }[];
 }
 
 export interface Timeline {

@@ -1,10 +1,11 @@
 /** One KPI: value against its target, status, age and its course. Its place never changes. */
 import type { Definition, Value } from "../api/types";
-import { ageOf, changedAt, connection, history, isLive, key, serverNow, standing, time, total } from "../state/board";
+import { ageOf, changedAt, completeness, connection, history, isLive, key, serverNow, standing, time, total } from "../state/board";
 import { comparable } from "../state/course";
 import { follow, href, view } from "../state/url";
 import { age, day, gap, number, reason, target, unit } from "../text/format";
 import { Sparkline } from "./Sparkline";
+import { held } from "../state/completeness";
 import { StatusWord } from "./StatusWord";
 
 /** Live numbers have an age; those of an import are as of the moment at which it ends. */
@@ -52,7 +53,9 @@ export function KpiTile({ kpi }: { kpi: Definition }) {
       </span>
       <span class="row quiet owned">
         <span data-part="owner" class="owner">{kpi.owner}</span>
-        <span class="number" data-part="age" title={changed(kpi.name)}>{value ? freshness(value) : "no data"}</span>
+        <span class="number" data-part="age" title={changed(kpi.name)}>
+          {value ? (held(value, completeness.value[kpi.name]) ?? freshness(value)) : "no data"}
+        </span>
       </span>
     </a>
   );

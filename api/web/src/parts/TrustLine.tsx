@@ -1,8 +1,9 @@
 /** One line that is always there: calm while the numbers can be trusted, loud when they cannot. Nothing moves for it. */
 import { computed } from "@preact/signals";
 import {
-  complete, connection, counters, heardAt, isLive, now, problem, ready, serverNow, sources, staleSources, time,
+  complete, connection, counters, declared, heardAt, isLive, now, problem, ready, serverNow, sources, staleSources, time,
 } from "../state/board";
+import { troubled } from "../state/completeness";
 import { refusal } from "../state/session";
 import { trust } from "../state/trust";
 import { view } from "../state/url";
@@ -20,6 +21,7 @@ const current = computed(() =>
     events: counters.value["events"] ?? 0,
     sources: sources.value,
     stale: staleSources.value,
+    held: declared.value.flatMap((source) => troubled(source)),
   }),
 );
 

@@ -2,7 +2,9 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import * as api from "../api/client";
 import { listen } from "../api/stream";
-import type { Cases, Changes, Definition, HistoryPoint, Run, Snapshot, Source, Status, Value } from "../api/types";
+import type {
+  Cases, Changes, Completeness, DeclaredSource, Definition, HistoryPoint, Run, Snapshot, Source, Status, Value,
+} from "../api/types";
 import { SLOTS, filled, span } from "./course";
 import { session } from "./session";
 import { isStale } from "./trust";
@@ -17,6 +19,10 @@ export const values = signal<ReadonlyMap<string, Value>>(new Map());
 /** When a total last changed, by the server's clock; unknown until it does. */
 export const changedAt = signal<ReadonlyMap<string, number>>(new Map());
 export const sources = signal<readonly Source[]>([]);
+/** Those that the catalogue declares; only of the live run. */
+export const declared = signal<readonly DeclaredSource[]>([]);
+/** By KPI; those that need no declared source are not there. */
+export const completeness = signal<Readonly<Record<string, Completeness>>>({});
 export const counters = signal<Readonly<Record<string, number>>>({});
 export const ready = signal(true);
 export const complete = signal(false);
@@ -52,7 +58,10 @@ export const ageOf = (value: Value): number =>
 
 export const staleSources = computed(() => {
   const run = runs.value.find((each) => each.run === view.value.run);
-  return isLive.value ? sources.value.filter((source) => isStale(source, run, time.value)) : [];
+  // Of a declared source it is known when it is expected; the others have the rhythm that they have shown so far.
+  const known = new Set(declared.value.map((source) => source.source));
+  const undeclared = sources.value.filter((source) => !known.has(source.source));
+  return isLive.value ? undeclared.filter((source) => isStale(source, run, time.value)) : [];
 });
 
 export type Standing = Status | "no_target";
@@ -78,6 +87,7 @@ export function applied(before: ReadonlyMap<string, Value>, changes: Changes): M
 function takeState(told: Snapshot | Changes): void {
   sources.value = told.sources;
   counters.value = told.counters;
+  completeness.value = told.completeness;
   ready.value = told.ready;
   complete.value = told.complete;
   time.value = told.time;
@@ -117,10 +127,13 @@ async function refreshHistory(run: string): Promise<void> {
 
 async function refresh(run: string): Promise<void> {
   try {
-    const [cases, known] = await Promise.all([api.overdueCases(run, OVERDUE), api.runs()]);
+    const [cases, known, expected] = await Promise.all([
+      api.overdueCases(run, OVERDUE), api.runs(), run === "live" ? api.declaredSources() : [],
+    ]);
     if (run !== view.value.run) return;
     if (!reading.value) overdue.value = cases;
     runs.value = known;
+    declared.value = expected;
     await refreshHistory(run);
     problem.value = null;
   } catch (error) {
@@ -137,6 +150,8 @@ function forget(): void {
     changedAt.value = new Map();
     history.value = new Map();
     sources.value = [];
+    declared.value = [];
+    completeness.value = {};
     overdue.value = NO_CASES;
     time.value = 0;
     problem.value = null;

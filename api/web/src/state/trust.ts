@@ -16,6 +16,8 @@ export interface Known {
   events: number;
   sources: readonly Source[];
   stale: readonly Source[];
+  /** What is wrong with declared sources, in words. */
+  held?: readonly string[];
 }
 
 export interface Trust {
@@ -59,6 +61,9 @@ export function trust(known: Known): Trust {
   if (stale.length > 0) {
     const silent = stale.map((each) => `${each.source} for ${age(time - each.last_ingest)}`).join(", ");
     return { level: "watch", text: `Nothing heard from ${silent}: what depends on it is stale.` };
+  }
+  if (known.held !== undefined && known.held.length > 0) {
+    return { level: "watch", text: `${known.held.join(", ")}: what depends on it is not judged.` };
   }
   const sources = `${known.sources.length} ${known.sources.length === 1 ? "source" : "sources"}`;
   return { level: "quiet", text: `Live · ${sources} · ${number(known.events)} events · as of ${moment(time || null)}` };

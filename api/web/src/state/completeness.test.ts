@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import type { DeclaredSource, Value } from "../api/types";
+import { moment } from "../text/format";
+import { held, missing, troubled } from "./completeness";
+
+const AT = 1_772_492_400_000;
+
+const value = (reason: string): Value => ({
+  kpi: "k", scope: {}, value: 1, status: "unknown", reason, gap: null, samples: 1, window: { start: 0, end: 1 },
+  as_of: 0, age_ms: 0,
+});
+
+const source = (more: Partial<DeclaredSource>): DeclaredSource => ({
+  source: "wms", title: "Warehouse", owner: "o", contact: "", state: "complete", complete_until: AT, heard: AT,
+  expected: null, numbers: null, batches: [], ...more,
+});
+
+test("a value that waits for a source says which and until when it is complete, any other says nothing", () => {
+  const until = { until: AT, source: "wms" };
+  expect(held(value("incomplete_source"), until)).toBe(`wms until ${moment(AT)}`);
+  expect(held(value("stale"), { until: 0, source: "wms" })).toBe("wms: nothing yet");
+  expect(held(value("within_target"), until)).toBeNull();
+  expect(held(value("stale"), undefined)).toBeNull();
+});
+
+test("missing numbers and a batch that is short are named", () => {
+  const numbers = { missing: 3, gaps: [{ first: 4, last: 5 }, { first: 9, last: 9 }] };
+  const batches = [{ complete_until: AT, records: 10, counted: 8, difference: -2 }];
+  expect(missing(source({ numbers, batches }))).toBe("3 numbers (4–5, 9); last batch 8 of 10");
+  expect(missing(source({}))).toBe("");
+});
+
+test("only a source that is behind is told above the numbers", () => {
+  expect(troubled(source({ state: "overdue" }))).toEqual([`Warehouse: batch overdue, complete until ${moment(AT)}`]);
+  expect(troubled(source({ state: "never_heard" }))).toEqual([]);
+});

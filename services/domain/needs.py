@@ -1,0 +1,53 @@
+"""Which event types a KPI is computed from, and so which systems must be complete for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.domain.catalogue import Process
+from services.domain.program import (
+    ConversionFeed,
+    DueFeed,
+    DurationFeed,
+    EventFeed,
+    Feed,
+    OpenFeed,
+    OverdueFeed,
+    Program,
+    StepFeed,
+)
+from services.domain.readings import Reading
+
+
+def needed_sources(program: Program, reading: Reading) -> frozenset[str]:
+    """The systems that send what a KPI is computed from; of a reconciliation the one that it compares with."""
+    if reading.kpi.source is not None:
+        return frozenset({reading.kpi.source})
+    catalogue = program.catalogue
+    events: set[str] = set()
+    for part in reading.parts:
+        feed = program.measure(part.measure).feed
+        if isinstance(feed, EventFeed):
+            events.add(feed.event)
+        else:
+            process = catalogue.processes[feed.process]
+            told_by = {step.name: step.event for step in process.steps}
+            events |= {told_by[step] for step in _steps(feed, process, reading.kpi.dimensions)}
+    return frozenset(source for event in events for source in catalogue.events[event].sources)
+
+
+def _steps(feed: Feed, process: Process, dimensions: Iterable[str]) -> set[str]:
+    """The steps that decide what a feed tells of a case, and where it is counted."""
+    where = {process.attributes[name][0] for name in dimensions if name in process.attributes}
+    match feed:
+        case StepFeed():
+            return {feed.step} | where
+        case DurationFeed() | ConversionFeed():
+            return {feed.start, feed.end} | where
+        case DueFeed() | OverdueFeed():
+            [due] = [one for one in process.dues if one.name == feed.due]
+            return {due.step, due.until, *process.ends} | where
+        case OpenFeed():
+            return {process.opens, *process.ends} | where
+        case _:
+            return {step.name for step in process.steps}

@@ -1,0 +1,86 @@
+"""What events say of their source rather than of the business, as marks: ends of batches, numbers that came.
+
+A mark is a record without events; it is appended once the log has acknowledged the events that it speaks of. So a
+mark never speaks of what is not there, and what was not acknowledged is sent, and marked, once more. The end of a
+batch goes to every partition, numbers to that of their source alone (see ``services/domain/source_accounts.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from services.domain.catalogue import Catalogue
+from services.domain.frames import Kind
+from services.domain.identity import partition_of
+from services.domain.source_events import BATCH
+from services.intake.events import Event
+from services.ports import Append
+
+
+class _Numbered(msgspec.Struct):
+    sequence: str | int | None = None
+
+
+_sequence = msgspec.json.Decoder(_Numbered).decode
+_DIGITS = 18
+
+Mark = Callable[..., list[Append]]
+"""``Framer.mark``."""
+
+
+class Marks:
+    """Collects what the events of one catalogue say, until it is taken."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._numbered = frozenset(
+            name for name, one in catalogue.sources.items() if one.sequence is not None
+        )
+        self._batches: dict[str, list[list[Any]]] = {}
+        self._numbers: dict[str, dict[int, int]] = {}
+
+    def take(self, event: Event) -> bool:
+        """Note what ``event`` says. True where that is all there is to it: it goes into no frame."""
+        if event.type == BATCH:
+            until, records = event.values
+            self._batches.setdefault(event.source, []).append([until, records])
+            return True
+        if event.source in self._numbered:
+            number = _number(event.cold)
+            if number is not None:
+                self._numbers.setdefault(event.source, {})[number] = event.time
+        return False
+
+    def records(self, mark: Mark, ingest: int) -> list[Append]:
+        """Records of all that was noted, stamped ``ingest``; nothing is noted any more."""
+        batches, self._batches = self._batches, {}
+        numbers, self._numbers = self._numbers, {}
+        found: list[Append] = []
+        for source, noted in numbers.items():
+            records = mark(Kind.SOURCE, ingest, source=source, numbers=list(_ranges(noted)))
+            found.append(records[partition_of(source, len(records))])
+        for source, ended in batches.items():
+            found += mark(Kind.SOURCE, ingest, source=source, batches=ended)
+        return found
+
+
+def _number(cold: bytes) -> int | None:
+    """The event's number; None where it has none, or one that is no number."""
+    sequence = _sequence(cold).sequence
+    if isinstance(sequence, str):
+        return (
+            int(sequence) if sequence.isascii() and sequence.isdigit() and len(sequence) <= _DIGITS else None
+        )
+    return sequence
+
+
+def _ranges(times: dict[int, int]) -> Iterator[Sequence[int]]:
+    """Number → event time as [first, last, time of the last]."""
+    ordered = sorted(times)
+    first = 0
+    for at, number in enumerate(ordered):
+        if at + 1 == len(ordered) or ordered[at + 1] != number + 1:
+            yield ordered[first], number, times[number]
+            first = at + 1

@@ -1,0 +1,81 @@
+"""What events say of their source becomes marks behind them: ends of batches everywhere, numbers in one partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.domain.catalogue import Numbering, Rhythm, Source
+from services.domain.frames import Frame, Kind, decode
+from services.domain.identity import partition_of
+from services.domain.source_events import SOURCE_EVENTS
+from services.errors import Unavailable
+from services.intake.framing import Intake
+from services.ports import Append
+from services.settings import Intake as IntakeSettings
+from tests.unit.intake.given import CATALOGUE, TOPICS, ListLog, StoppedClock, text
+
+SHOP = Source("shop", "Shop", "a@b", rhythm=Rhythm(at_ms=0), sequence=Numbering())
+DECLARED = replace(CATALOGUE, events={**CATALOGUE.events, **SOURCE_EVENTS}, sources={"shop": SHOP})
+
+
+def intake(log: ListLog) -> Intake:
+    """With a declared source."""
+    return Intake(
+        log, TOPICS, StoppedClock(), IntakeSettings(linger_ms=1), catalogue=DECLARED, text="{}", tenant="default",
+        max_event_bytes=10_000,
+    )  # fmt: skip
+
+
+def end_of_batch(**data: Any) -> bytes:
+    """A marker."""
+    return text(id="b1", type="sightline.batch", data={"complete_until": "2026-03-01T00:00:00Z", **data})
+
+
+def marks(records: Sequence[Append]) -> list[tuple[int, Frame]]:
+    """The marks among records, with their partition."""
+    mine = [record for record in records if record.topic == TOPICS.events.name]
+    found = [(record.partition, decode(record.value or b"")) for record in mine]
+    return [(partition, frame) for partition, frame in found if frame.head.kind is Kind.SOURCE]
+
+
+async def test_the_end_of_a_batch_is_marked_in_every_partition_behind_its_events() -> None:
+    """The marker itself is no event of the business: it stands in no frame."""
+    log = ListLog()
+    receipt = await intake(log).accept("default", "live", [text(), end_of_batch(records=1)])
+    assert receipt.accepted == 2
+    kinds = [decode(record.value or b"").head.kind for record in log.records]
+    assert kinds == [Kind.EVENTS, *[Kind.SOURCE] * 4]
+    assert sum(decode(record.value or b"").head.count for record in log.records) == 1
+    assert [(partition, frame.meta["batches"]) for partition, frame in marks(log.records)] == [
+        (partition, [[1_772_323_200_000, 1]]) for partition in range(4)
+    ]
+
+
+async def test_numbers_are_marked_as_ranges_in_the_partition_of_their_source() -> None:
+    """Text or number, in any order; what is no number is none, and refuses no event."""
+    log = ListLog()
+    numbers = ["7", 5, "6", "12", "soon", "-3", None]
+    await intake(log).accept("default", "live", [text(id=f"n{n}", sequence=n) for n in numbers])
+    [(partition, frame)] = marks(log.records)
+    assert partition == partition_of("shop", 4)
+    assert [(first, last) for first, last, _ in frame.meta["numbers"]] == [(5, 7), (12, 12)]
+
+
+async def test_nothing_is_marked_that_the_log_has_not_acknowledged() -> None:
+    """Where the events are refused, no mark follows; sent again, they are marked."""
+    log = ListLog()
+    way_in = intake(log)
+    log.down = True
+    with pytest.raises(Unavailable):
+        await way_in.accept("default", "live", [text(sequence=1)])
+    assert log.refused == 1
+    log.down = False
+    await asyncio.sleep(0)
+    assert marks(log.records) == []
+    await way_in.accept("default", "live", [text(sequence=1)])
+    assert len(marks(log.records)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.domain.observe import Observer
 from services.domain.program import Program
+from services.domain.snapshots import FORMAT
 from services.snapshots import Snapshot
 from stream_processors.partition import Partition
 from tests.processors.tally import Tally, event
@@ -26,12 +27,12 @@ def test_a_snapshot_that_cannot_be_read_is_left_and_the_log_folded_instead() -> 
 def test_a_snapshot_of_another_format_is_named() -> None:
     """What is said of it tells which format it has and which this version reads."""
     (chunk,) = Observer(0, no_catalogue).chunks()
-    later = chunk.replace(b'"format": 1', b'"format": 9')
+    later = chunk.replace(b'"format": %d' % FORMAT, b'"format": 9')
     partition = Partition(0, Observer(0, no_catalogue))
     partition.restore({}, Snapshot(41, [later], frozenset()), lambda: Observer(0, no_catalogue))
     assert partition.state.applied == -1
     assert partition.unreadable == (
-        "the snapshot at offset 41 cannot be read: it has format 9, this version reads format 1"
+        f"the snapshot at offset 41 cannot be read: it has format 9, this version reads format {FORMAT}"
     )
 
 

@@ -19,6 +19,7 @@ from api import (
     history,
     keys,
     kpis,
+    lookups,
     metrics,
     page,
     sources,
@@ -39,7 +40,8 @@ def create_app(deps: Dependencies) -> FastAPI:
     async def snapshot(channel: Channel) -> KpisShape:
         catalogue = await deps.catalogues.of(channel.tenant, channel.run)
         view = deps.live.get(channel.tenant, channel.run)
-        return state(view, catalogue, channel.scopes, now=deps.clock.now(), ready=deps.live.ready)
+        now, ready, rates = deps.clock.now(), deps.live.ready, deps.missing_rates(channel.run)
+        return state(view, catalogue, channel.scopes, now=now, ready=ready, rates=rates)
 
     broadcaster = Broadcaster(deps.live, deps.clock, snapshot, deps.stream_interval_ms)
 
@@ -77,6 +79,7 @@ def create_app(deps: Dependencies) -> FastAPI:
         cases,
         sources,
         catalogue,
+        lookups,
         dead_letters,
         keys,
         health,

@@ -63,7 +63,7 @@ async def get_case(deps: Deps, grant: Reader, process: str, case_id: str, *, run
     if life.fact is not None:
         case = case_shape(StoredCase(process, life.fact, next_due(life.fact), told))
     events: list[Any] = [msgspec.Raw(event) for event in life.events]  # JSON already: passed on as it is
-    return answer(TimelineShape(run, case, events, life.truncated))
+    return answer(TimelineShape(run, case, events, [dict(each) for each in life.derived], life.truncated))
 
 
 def case_shape(stored: StoredCase) -> CaseShape:

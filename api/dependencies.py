@@ -10,15 +10,16 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from services.contributors import Contributors, Query
-from services.domain.catalogue import Catalogue
+from services.domain.catalogue import Catalogue, Kpi
 from services.domain.facts import CaseFact, DeadLetter
 from services.domain.program import Program
 from services.health import ProcessorHealth
 from services.importing.handed_in import HandedIn
 from services.importing.inbound import Inbound
-from services.intake.framing import Counters
+from services.intake.framing import LIVE, Counters
 from services.keys import Grant, Keyring, KeyScope
 from services.live import LiveView
+from services.lookups.book import LookupBook
 from services.ports import Cases, Clock, DeadLetters, History, Runs
 from services.recording import Recorded
 from services.source_ids import SourceIds
@@ -90,6 +91,11 @@ class Timeline(Protocol):
         ...
 
     @property
+    def derived(self) -> Sequence[Mapping[str, Any]]:
+        """Per event, the fields that the intake added to it."""
+        ...
+
+    @property
     def fact(self) -> CaseFact | None:
         """What they come to; None where none of them is a step."""
         ...
@@ -155,7 +161,8 @@ class Dependencies:
 
     ``hosts`` are the Host names answered to besides loopback's while no key exists. ``intake_counters`` are for
     ``/metrics``, ``handed_in`` takes the records of imports,
-    ``inbound`` what sources post in their own JSON; ``source_ids`` reads what the log has of them.
+    ``inbound`` what sources post in their own JSON; ``source_ids`` reads what the log has of them. ``lookups`` are
+    those of this process' intake.
     """
 
     tenant: str
@@ -175,10 +182,15 @@ class Dependencies:
     handed_in: HandedIn | None = None
     inbound: Inbound | None = None
     source_ids: SourceIds | None = None
+    lookups: LookupBook | None = None
     hosts: Sequence[str] = ()
     max_body_bytes: int = 16 << 20
     stream_interval_ms: int = 250
     web: Path = WEB
+
+    def missing_rates(self, run: str) -> Callable[[Kpi, int, int], list[str]] | None:
+        """Who names what could not be converted: of what this process' intake takes."""
+        return self.lookups.missing_rates if self.lookups is not None and run == LIVE else None
 
 
 def dependencies(request: Request) -> Dependencies:

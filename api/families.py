@@ -50,6 +50,10 @@ METRICS: tuple[Family, ...] = (
     Family("sightline_intake_rejected_events_total", "events refused, by reason", ("code",)),
     Family("sightline_intake_frames_total", "frames appended to the log"),
     Family("sightline_intake_frame_bytes_total", "bytes of these frames"),
+    Family("sightline_lookup_rows", "rows of a look-up", ("lookup",)),
+    Family("sightline_lookup_unmapped_total", "how often a look-up had no row for a key", ("lookup",)),
+    Family("sightline_lookup_unmapped_keys", "keys that a look-up has no row for still", ("lookup",)),
+    Family("sightline_lookup_refused_records_total", "records of the look-ups' topic that cannot be used"),
     Family("sightline_dead_letters", "dead letters that were not replayed"),
     Family(
         "sightline_processor_recovering", "1 until all states of a processor are restored, and in a rebalance"

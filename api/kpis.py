@@ -49,7 +49,8 @@ async def list_kpis(
     """Every KPI of a run: its definition and its current values with window, status, reason, samples and age."""
     catalogue = await deps.catalogues.of(grant.tenant, run)
     view = deps.live.get(grant.tenant, run)
-    return answer(state(view, catalogue, scopes, now=deps.clock.now(), ready=deps.live.ready))
+    now, ready = deps.clock.now(), deps.live.ready
+    return answer(state(view, catalogue, scopes, now=now, ready=ready, rates=deps.missing_rates(run)))
 
 
 @router.get("/kpis/{name}", operation_id="getKpi", responses={200: {"model": KpisShape}})
@@ -68,7 +69,9 @@ async def get_kpi(
     known_dimensions(known_kpi(catalogue, name), wanted)
     view = deps.live.get(grant.tenant, run)
     known_scope(view, name, wanted)
-    shape = state(view, catalogue, scopes, now=deps.clock.now(), ready=deps.live.ready, only=[name])
+    now, ready = deps.clock.now(), deps.live.ready
+    rates = deps.missing_rates(run)
+    shape = state(view, catalogue, scopes, now=now, ready=ready, only=[name], rates=rates)
     kept = [each for each in shape.kpis[0].values if wanted.items() <= each.scope.items()]
     shape.kpis[0].values[:] = kept
     return answer(shape)

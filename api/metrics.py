@@ -24,6 +24,7 @@ from services.domain.catalogue import Catalogue, Kpi
 from services.domain.facts import KpiValue, SourceWord, Status
 from services.errors import NotFound, Unavailable
 from services.live import RunView
+from services.lookups.book import LookupBook
 
 SERIES = 1000
 """Series per KPI family at most."""
@@ -133,6 +134,21 @@ def _state_figures(view: RunView) -> Figures:
     }
 
 
+def _lookup_figures(book: LookupBook) -> Figures:
+    missed = {name: book.missing(name) for name in book.tables}
+    return {
+        "sightline_lookup_rows": {(name,): len(table) for name, table in book.tables.items()},
+        "sightline_lookup_unmapped_total": {
+            (name,): sum(tally.count for tally in found.values()) for name, found in missed.items()
+        },
+        "sightline_lookup_unmapped_keys": {
+            (name,): sum(not book.mapped(one, tally) for one, tally in found.items())
+            for name, found in missed.items()
+        },
+        "sightline_lookup_refused_records_total": {(): book.refusals},
+    }
+
+
 async def _intake_figures(deps: Dependencies, broadcaster: Broadcaster, tenant: str) -> Figures:
     figures: dict[str, Series] = {
         "sightline_stream_clients": {(): broadcaster.clients},
@@ -141,6 +157,8 @@ async def _intake_figures(deps: Dependencies, broadcaster: Broadcaster, tenant: 
     # All other figures come from memory: Prometheus goes on seeing them while the database is away.
     with contextlib.suppress(Unavailable):
         figures["sightline_dead_letters"] = {(): await deps.dead_letters.count(tenant)}
+    if deps.lookups is not None:
+        figures |= _lookup_figures(deps.lookups)
     if deps.intake_counters is not None:
         counters = deps.intake_counters
         figures["sightline_intake_accepted_events_total"] = {(): counters.accepted}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from api.shapes import (
@@ -21,11 +21,14 @@ from api.shapes import (
 )
 from services.domain.catalogue import Agg, Catalogue, Kpi, KpiType, MeasureSpec
 from services.domain.contributions import AT_THE_DUE_TIME
-from services.domain.facts import KpiValue, SourceFreshness
+from services.domain.facts import KpiValue, Reason, SourceFreshness
 from services.domain.live_values import ValueKey
 from services.live import PartitionView, RunView
 
 LIVE = "live"
+
+MissingRates = Callable[[Kpi, int, int], list[str]]
+"""(KPI, start, end) → what could not be converted in that time."""
 
 
 class Scopes(StrEnum):
@@ -129,8 +132,12 @@ def state(
     now: int,
     ready: bool,
     only: Iterable[str] | None = None,
+    rates: MissingRates | None = None,
 ) -> KpisShape:
-    """A run as it stands, in catalogue order; a KPI without a value yet is there with none."""
+    """A run as it stands, in catalogue order; a KPI without a value yet is there with none.
+
+    ``rates`` names what could not be converted.
+    """
     names = list(catalogue.kpis) if only is None else list(only)
     found: dict[str, list[tuple[ValueKey, ValueShape]]] = {name: [] for name in names}
     clock = now if view.run == LIVE else None
@@ -141,6 +148,7 @@ def state(
         KpiShape(
             definition(catalogue.kpis[name]),
             [shape for _, shape in sorted(found[name], key=lambda pair: (len(pair[0][1]), pair[0][1]))],
+            _missing_rates(catalogue.kpis[name], [shape for _, shape in found[name]], rates),
         )
         for name in names
     ]
@@ -158,6 +166,13 @@ def state(
         view.counters,
         completeness(view),
     )
+
+
+def _missing_rates(kpi: Kpi, values: Sequence[ValueShape], rates: MissingRates | None) -> list[str]:
+    windows = [each.window for each in values if each.reason == Reason.MISSING_RATE]
+    if rates is None or not windows:
+        return []
+    return rates(kpi, min(each.start for each in windows), max(each.end for each in windows))
 
 
 def changes(view: RunView, keys: Iterable[ValueKey], *, now: int, ready: bool) -> ChangesShape:

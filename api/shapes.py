@@ -91,10 +91,14 @@ class DefinitionShape:
 
 @dataclass(frozen=True, slots=True)
 class KpiShape:
-    """A definition with its current values, the total first."""
+    """A definition with its current values, the total first.
+
+    ``missing_rates`` names what could not be converted where a value is unknown for that reason.
+    """
 
     definition: DefinitionShape
     values: list[ValueShape]
+    missing_rates: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,12 +375,14 @@ class CasesShape:
 @dataclass(frozen=True, slots=True)
 class TimelineShape:
     """The life of one case: ``events`` are its CloudEvents by event time, ``case`` what they come to (null where
-    none of them is a step). ``truncated``: there may be older events than were searched.
+    none of them is a step). ``derived`` has for each event the fields that the intake added to it. ``truncated``:
+    there may be older events than were searched.
     """
 
     run: str
     case: CaseShape | None
     events: list[dict[str, Any]]
+    derived: list[dict[str, Any]]
     truncated: bool
 
 
@@ -488,6 +494,107 @@ class KeysShape:
     """The API keys, oldest first."""
 
     keys: list[KeyShape]
+
+
+@dataclass(frozen=True, slots=True)
+class LookupShape:
+    """A look-up: its ``source`` (file, api, topic), how many ``rows`` it has, how often it had none (``unmapped``), and
+    how many keys have none still (``unmapped_keys``).
+    """
+
+    name: str
+    description: str
+    source: str
+    key: list[str]
+    columns: list[str]
+    dated: bool
+    rows: int
+    unmapped: int
+    unmapped_keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecordShape:
+    """A record of the look-ups' topic that could not be used, and why."""
+
+    offset: int
+    lookup: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookupsShape:
+    """Every look-up of the catalogue; ``refused`` are the latest records of the topic that could not be used."""
+
+    lookups: list[LookupShape]
+    refused: list[RefusedRecordShape]
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRowShape:
+    """A row as texts by column; it holds in [valid_from, valid_to) unless a later one begins (null: for ever)."""
+
+    row: dict[str, str]
+    valid_from: int | None
+    valid_to: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRowsShape:
+    """A page of rows; ``next`` is the ``after`` of the next page, null at the end."""
+
+    lookup: LookupShape
+    rows: list[LookupRowShape]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnmappedKeyShape:
+    """A key without a row: how often, and the times of the first and the last event. ``day``: of a rate. ``mapped``: it
+    has one by now, for events that come from now on.
+    """
+
+    key: list[str]
+    day: str | None
+    count: int
+    first: int
+    last: int
+    mapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnmappedShape:
+    """What a look-up has missed, ``keys`` of ``total``."""
+
+    lookup: str
+    keys: list[UnmappedKeyShape]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblemShape:
+    """What is wrong with a row (counted from 1; 0: with what is not there), and what to do."""
+
+    row: int
+    column: str
+    value: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookupChangedShape:
+    """What an upload did; nothing where there are ``problems``. ``backdated`` of ``added`` begin in the past of a key
+    that had rows: they hold for events that come from now on.
+    """
+
+    lookup: str
+    added: int
+    corrected: int
+    removed: int
+    unchanged: int
+    backdated: int
+    problems: list[RowProblemShape]
 
 
 _encoder = msgspec.json.Encoder()

@@ -255,7 +255,7 @@ def _check(query: Query, read: Reading, parts: Sequence[Part]) -> Part:
 def _role(read: Reading, part: Part) -> Measured:
     """The measure whose rows a part lists."""
     listed = Part.DENOMINATOR if part is Part.MISSES else part
-    return next(one for one in read.parts if ROLES[one.role] is listed)
+    return next(one for one in read.parts if ROLES.get(one.role) is listed)
 
 
 def _unit(read: Reading, role: Measured, measure: Measure, program: Program) -> tuple[str | None, float]:

@@ -8,7 +8,7 @@ by the same case table that the engine folds with.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,12 +19,15 @@ from services.domain.batch import Batch, Interner
 from services.domain.case_events import CaseEvents
 from services.domain.case_facts import case_fact
 from services.domain.cases import CaseTable
+from services.domain.catalogue import Field, FieldType
 from services.domain.facts import CaseFact
 from services.domain.frames import Frame, Kind, decode, is_begin
 from services.domain.identity import hash64, partition_of
+from services.domain.lookups import Value
 from services.domain.program import Program
-from services.domain.rows import Mask, Strings
+from services.domain.rows import NULL, Mask, Strings
 from services.errors import NotFound
+from services.lookups.rows import text_of
 from services.ports import Log, Record
 from services.topics import Topics
 
@@ -34,13 +37,15 @@ MAX_RECORDS = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One case: ``events`` are its canonical events (JSON) by event time, duplicates left out; ``fact`` what they
-    come to, None where none of them counts as a step. ``truncated``: older records were not searched.
+    """One case: ``events`` are its canonical events (JSON) by event time, duplicates left out; ``derived`` what the
+    intake added to each, by field; ``fact`` what they come to, None where none of them counts as a step.
+    ``truncated``: older records were not searched.
     """
 
     events: Sequence[bytes]
     fact: CaseFact | None
     truncated: bool
+    derived: Sequence[Mapping[str, Value]] = ()
 
 
 class Timelines:
@@ -119,7 +124,7 @@ def _timeline(
     key = hash64(case.encode())
     strings = Strings()
     batch = Batch(frames, Interner(strings))
-    events: dict[int, tuple[int, int, bytes]] = {}
+    events: dict[int, tuple[int, int, bytes, Mapping[str, Value]]] = {}
     keep = np.zeros(batch.n, np.bool_)
     mine = _mine(batch, process, key)
     for row in batch.in_log_order[mine[batch.in_log_order]].tolist():
@@ -127,7 +132,8 @@ def _timeline(
         if identity not in events:
             keep[row] = True
             frame, index = batch.origin(row)
-            events[identity] = int(batch.time[row]), identity, frames[frame].event(index)
+            event, derived = frames[frame].event(index), _derived(frames[frame], index, program)
+            events[identity] = int(batch.time[row]), identity, event, derived
     table = CaseTable.of(program, process, strings)
     table.update(
         [CaseEvents(type_, rows.hash("key"), rows, rows.texts) for (type_, _, _), rows in batch.rows(keep)]
@@ -135,7 +141,28 @@ def _timeline(
     table.now = now
     row = table.find(key)
     fact = case_fact(table, row) if row >= 0 else None
-    return Timeline([event for _, _, event in sorted(events.values())], fact, truncated)
+    told = sorted(events.values(), key=lambda each: each[:2])
+    return Timeline([event for _, _, event, _ in told], fact, truncated, [derived for *_, derived in told])
+
+
+def _derived(frame: Frame, index: int, program: Program) -> Mapping[str, Value]:
+    """The derived fields of one event: texts as they are, numbers as they are written (``"12.50"``)."""
+    block = next(block for block in frame.blocks if block.first <= index < block.first + block.n)
+    event = program.catalogue.events.get(block.type)
+    found: dict[str, Value] = {}
+    for field in event.fields.values() if event is not None else ():
+        if field.derived and field.name in block.types:
+            cell = int(block.columns[field.name][index - block.first])
+            found[field.name] = _written(frame, field, cell)
+    return found
+
+
+def _written(frame: Frame, field: Field, cell: int) -> Value:
+    if field.type is FieldType.STRING:
+        return None if cell < 0 else frame.string(cell)
+    if field.type is FieldType.BOOLEAN:
+        return None if cell < 0 else bool(cell)
+    return None if cell == NULL else text_of(field, cell)
 
 
 def _mine(batch: Batch, process: str, key: int) -> Mask:

@@ -8,9 +8,11 @@
 | history      | 4                     | JUDGE      | recorder               | closed windows, restatements   |
 | cases        | 4                     | OBSERVE    | recorder               | notable cases, counts per step |
 | dead-letters | 1                     | intake, …  | recorder               | what was refused, and why      |
+| lookups      | 1, compacted          | intake, …  | intake                 | a row of a look-up, or a miss  |
 
 Names carry the prefix ``log.prefix`` (default ``sightline``), so that several installations share a cluster.
-Input topics are never compacted: a gap in offsets means loss. The changelogs of the Faust tables are compacted.
+Input topics of processors are never compacted: a gap in offsets means loss. The look-ups, of which only the latest
+counts, and the changelogs of the Faust tables are compacted.
 """
 
 from __future__ import annotations
@@ -59,6 +61,10 @@ class Topics:
         return TopicSpec(f"{self.prefix}.dead-letters", 1, retention_ms=30 * DAY)
 
     @property
+    def lookups(self) -> TopicSpec:
+        return TopicSpec(f"{self.prefix}.lookups", 1, Cleanup.COMPACT, config=_CHANGELOG)
+
+    @property
     def observed(self) -> TopicSpec:
         """Changelog of OBSERVE's snapshots: as many partitions as events."""
         return self.changelog("observe", self.partitions)
@@ -81,6 +87,7 @@ class Topics:
             self.history,
             self.cases,
             self.dead_letters,
+            self.lookups,
             self.observed,
             self.judged,
         )

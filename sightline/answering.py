@@ -44,6 +44,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         contributors=ContributorLists(node.log, node.topics, catalogues.program, load),
         vitals=vitals(node),
         intake_counters=intake.counters,
+        lookups=node.lookups,
         handed_in=HandedIn(node.log, node.topics),
         inbound=inbound,
         source_ids=SourceIds(node.log, node.topics),

@@ -73,11 +73,13 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 
 async def _demo(settings: Settings, scenarios: Sequence[Scenario], after: float, seed: int) -> None:
     from services.catalogue.load import load_catalogue
+    from services.lookups.files import read_filed
 
     begun = time.monotonic()
     catalogue = load_catalogue(catalogue_folder())
     clock = DemoClock()
-    node = Node(settings, ALL, catalogue, clock)
+    filed, _ = read_filed(catalogue_folder(), catalogue)
+    node = Node(settings, ALL, catalogue, clock, filed=filed)
     clock.shown = start = clock.now() - HISTORY
     simulator = Simulator(Company(noon=start), seed, start)
 

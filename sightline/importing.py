@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from services.adapters.cel import CelEvaluator
 from services.catalogue.canonical import to_text
 from services.catalogue.load import load_catalogue
 from services.domain.catalogue import Catalogue
+from services.domain.lookups import LookupTable, Tables
 from services.domain.stored import RunRecord
 from services.errors import InvalidInput, LogInUse, Unavailable
 from services.importing.documents import ImportDocument
@@ -28,10 +29,14 @@ from services.importing.load import load_mapping
 from services.importing.run import Importer, Progress, Report, Stage
 from services.importing.times import Zone, time_reader
 from services.live import LiveView
+from services.lookups.book import LookupBook
+from services.lookups.files import Filed, read_filed
+from services.lookups.rows import RowReader
 from services.ports import Appender
 from services.settings import Settings, read_settings
 from services.topics import Topics
 from sightline.cli.output import console, print_json
+from sightline.cli.query import get
 from sightline.node import PROCESSOR, RECORDER, Node
 
 if TYPE_CHECKING:
@@ -53,11 +58,13 @@ def run_import(
     """Import, then tell what was found."""
     begun = time.monotonic()
     check_there(mapping_path, *paths)
-    found = load_catalogue(catalogue or catalogue_beside(mapping_path), CelEvaluator())
+    folder = catalogue or catalogue_beside(mapping_path)
+    found = load_catalogue(folder, CelEvaluator())
     mapping = load_mapping(mapping_path, found)
     end = None if as_of is None else _instant(as_of, mapping.spec.timezone)
     with _progress(quiet=as_json) as tell:
-        wanted = Wanted(mapping, found, paths, run or mapping.metadata.name, end, tell)
+        filed, _ = read_filed(folder, found)
+        wanted = Wanted(mapping, found, filed, paths, run or mapping.metadata.name, end, tell)
         report = asyncio.run(_import(read_settings(), wanted))
     if as_json:
         print_json(report.to_dict())
@@ -80,6 +87,7 @@ class Wanted:
 
     mapping: ImportDocument
     catalogue: Catalogue
+    filed: Mapping[str, Filed]
     paths: Sequence[Path]
     run: str
     as_of: int | None
@@ -121,7 +129,7 @@ async def _import_there(settings: Settings, wanted: Wanted, in_use: LogInUse) ->
     try:
         await log.reachable()
         await database.start()
-        report = await _write(settings, log, database, wanted)
+        report = await _write(settings, log, database, wanted, _tables_there(url, wanted))
         await log.completed(report.attempt)
     except Unavailable as error:
         error.add_note(in_use.message)
@@ -139,7 +147,8 @@ async def _import_here(settings: Settings, wanted: Wanted) -> Report:
     reports: list[Report] = []
 
     async def work() -> None:
-        reports.append(await _write(settings, node.log, node.database, wanted))
+        tables = await _tables_here(node, wanted)
+        reports.append(await _write(settings, node.log, node.database, wanted, tables))
         if local:
             await _completed(node, reports[0], wanted.catalogue)
 
@@ -151,7 +160,33 @@ async def _import_here(settings: Settings, wanted: Wanted) -> Report:
     return reports[0]
 
 
-async def _write(settings: Settings, log: Appender, database: Database, wanted: Wanted) -> Report:
+async def _tables_here(node: Node, wanted: Wanted) -> Tables:
+    """Look-ups as the log's topic has them; those with a file as the file says them."""
+    book = LookupBook(
+        node.log, node.topics.lookups.name, node.clock, wanted.catalogue, tenant=node.settings.tenant
+    )
+    if wanted.catalogue.lookups:
+        await book.read_up()
+    return {**book.tables, **{name: filed.table() for name, filed in wanted.filed.items()}}
+
+
+def _tables_there(url: str, wanted: Wanted) -> Tables:
+    """The same, by the API of the process that holds the log."""
+    tables = {name: LookupTable(lookup) for name, lookup in wanted.catalogue.lookups.items()}
+    for name, table in tables.items():
+        reader = RowReader(table.lookup)
+        after: int | None = 0 if name not in wanted.filed else None
+        while after is not None:
+            page = get(url, f"/api/v1/lookups/{name}", limit=1000, after=after)
+            for one in page["rows"]:
+                table.put(reader.read(one["row"], strict=False))
+            after = page["next"]
+    return {**tables, **{name: filed.table() for name, filed in wanted.filed.items()}}
+
+
+async def _write(
+    settings: Settings, log: Appender, database: Database, wanted: Wanted, tables: Tables
+) -> Report:
     """Everything into the log, and the run into the database."""
     catalogue, tenant, runs, clock = wanted.catalogue, settings.tenant, database.runs, wiring.clock()
     importer = Importer(
@@ -163,6 +198,7 @@ async def _write(settings: Settings, log: Appender, database: Database, wanted: 
         tenant,
         settings.intake,
         max_event_bytes=settings.api.max_event_bytes,
+        tables=tables,
     )
     attempt = clock.now()
 
@@ -234,6 +270,8 @@ def _print(report: Report, took: float) -> None:
         console.print(f"  {count:>9,}  {escape(kind)}")
     if report.after_as_of:
         console.print(f"  {report.after_as_of:>9,}  left out: after the as-of time")
+    for name, count in sorted(report.missed.items()):
+        console.print(f"  {count:>9,}  [yellow]without a row[/] in the look-up {escape(name)}")
     if not report.rejected:
         console.print("[green]nothing was rejected[/]")
         return

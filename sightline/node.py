@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from services.importing.load import SourceMapping
     from services.intake.framing import Intake
     from services.live import LiveView
+    from services.lookups.book import LookupBook
+    from services.lookups.files import Filed
     from services.recording import Recorder
     from stream_processors.processor import Processor
 
@@ -33,7 +35,7 @@ class Node:
     """Parts of one installation in this process; ``start`` brings them up, ``stop`` takes them down in reverse.
 
     ``catalogue`` is needed by the api, which publishes it and validates events against it; ``mappings`` are those by
-    which it reads the own JSON of sources.
+    which it reads the own JSON of sources; ``filed`` is what its look-ups' files say.
     """
 
     settings: Settings
@@ -41,9 +43,11 @@ class Node:
     catalogue: Catalogue | None = None
     clock: Clock = field(default_factory=wiring.clock)
     mappings: Sequence[SourceMapping] = ()
+    filed: Mapping[str, Filed] = field(default_factory=dict)
 
     processor: Processor | None = field(default=None, init=False)
     intake: Intake | None = field(default=None, init=False)
+    lookups: LookupBook | None = field(default=None, init=False)
     recorder: Recorder | None = field(default=None, init=False)
     live: LiveView | None = field(default=None, init=False)
     app: FastAPI | None = field(default=None, init=False)
@@ -183,11 +187,16 @@ class Node:
         from services.catalogue.canonical import to_text
         from services.domain.stored import RunRecord
         from services.intake.framing import LIVE, Intake
+        from services.lookups.book import LookupBook
 
         settings, tenant, text = self.settings, self.settings.tenant, to_text(catalogue)
         await self.database.runs.begin(
             RunRecord(tenant, LIVE, 0, catalogue.digest, text, started=self.clock.now())
         )
+        book = self.lookups = LookupBook(
+            self.log, self.topics.lookups.name, self.clock, catalogue, tenant=tenant, filed=self.filed
+        )
+        await self._up(book.start, book.stop)
         intake = Intake(
             self.log,
             self.topics,
@@ -197,6 +206,8 @@ class Node:
             text=text,
             tenant=tenant,
             max_event_bytes=settings.api.max_event_bytes,
+            tables=book.tables,
+            misses=book.misses,
         )
         await self._up(intake.start, intake.stop)
         await self._start_source_topics(intake)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from services.domain.catalogue import Catalogue
     from services.importing.load import SourceMapping
+    from services.lookups.files import Filed
 
 PORTS = {PROCESSOR: 8322, RECORDER: 8323}
 """Where a process without the api serves its health and its metrics, unless told."""
@@ -69,11 +70,14 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str], liste
 
     catalogue: Catalogue | None = None
     mappings: Sequence[SourceMapping] = ()
+    filed: Mapping[str, Filed] = {}
     if API in parts:
+        from services.lookups.files import read_filed
         from sightline.catalogue import load_folder
 
         catalogue, mappings = load_folder(folder)
-    node = Node(settings, parts, catalogue, mappings=mappings)
+        filed, _ = read_filed(folder, catalogue)
+    node = Node(settings, parts, catalogue, mappings=mappings, filed=filed)
     async with running(node, listener=listener) as url:
         console.print(f"[bold]Sightline[/] runs {', '.join(sorted(parts))}")
         console.print(f"  log       {settings.broker.url}")

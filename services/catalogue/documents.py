@@ -129,8 +129,74 @@ class SourceMetadata(Metadata):
     )
 
 
+def _names(value: object) -> str:
+    return "<name>" if isinstance(value, str) else "<names>"
+
+
+Names = Annotated[Annotated[str, Tag("<name>")] | Annotated[list[str], Tag("<names>")], Discriminator(_names)]
+"""A name, or a list of them."""
+
+
+class UnitOf(Model):
+    """A unit that each event says for itself."""
+
+    field: str = Field(description="The field that holds the unit or the currency.")
+
+
+def _unit(value: object) -> str:
+    return "<unit>" if isinstance(value, str) else "<field>"
+
+
+UnitSpec = Annotated[Annotated[str, Tag("<unit>")] | Annotated[UnitOf, Tag("<field>")], Discriminator(_unit)]
+
+
+class FieldLookupSpec(Model):
+    """A field that comes from a look-up."""
+
+    name: str = Field(description="The look-up.")
+    key: Names = Field(description="The field, or fields, that hold the look-up's key, in its order.")
+    column: str | None = Field(
+        None, description="The column that holds the value; the one called like this field, unless said."
+    )
+    level: str | None = Field(
+        None,
+        description="Climb to the row of this level; its key is the value, unless `column` says another.",
+    )
+    at: str = Field(
+        "occurred", description="The timestamp field by which a row is chosen; when it occurred, unless said."
+    )
+
+
+class ConvertSpec(Model):
+    """A field that is another one in another unit."""
+
+    field: str = Field(description="The field to convert.")
+    from_: str | None = Field(
+        None, alias="from", description="The field that holds its unit, where the field itself does not say."
+    )
+    to: str = Field(description="The unit wanted.")
+    rates: str | None = Field(
+        None, description="The look-up with the factors; none is needed between units such as g and kg."
+    )
+    column: str | None = Field(
+        None, description="The look-up's column with the factor; its only number, unless said."
+    )
+    per: Names | None = Field(
+        None,
+        description="The field, or fields, that the factor depends on: an item, say; first in the look-up's key.",
+    )
+    divide: bool = Field(
+        False,
+        description="The factor says how many units one of `to` is worth: divide by it, do not multiply.",
+    )
+    at: str = Field(
+        "occurred",
+        description="The timestamp field that chooses the rate's day; when it occurred, unless said.",
+    )
+
+
 class FieldSpec(Model):
-    """One field of an event's ``data``."""
+    """One field of an event: of its `data`, or derived with `lookup` or `convert`."""
 
     type: Annotated[FieldType, Field(strict=False)] = Field(
         description="string, integer, decimal, boolean, timestamp or date (a day without a time)."
@@ -138,7 +204,15 @@ class FieldSpec(Model):
     scale: int | None = Field(
         None, ge=0, le=12, description="Decimal digits kept of a decimal; 2 unless said."
     )
-    unit: str | None = Field(None, description="What a number is measured in: EUR, kg, …")
+    unit: UnitSpec | None = Field(
+        None,
+        description="What a number is measured in: EUR, kg, …; or `{field: NAME}`, where each event says it.",
+    )
+    currency: str | None = Field(
+        None, description="The field that holds the currency: short for `unit: {field: …}`."
+    )
+    lookup: FieldLookupSpec | None = Field(None, description="Derived: what a look-up says of other fields.")
+    convert: ConvertSpec | None = Field(None, description="Derived: another field, in another unit.")
     required: bool = Field(False, description="Whether an event without it is refused.")
     description: str = Field("", description="What it means.")
 
@@ -146,6 +220,14 @@ class FieldSpec(Model):
     def _scale_belongs_to_decimals(self) -> FieldSpec:
         if self.scale is not None and self.type is not FieldType.DECIMAL:
             raise ValueError(f"only a decimal has a scale, not {self.type}")
+        return self
+
+    @model_validator(mode="after")
+    def _derived_once(self) -> FieldSpec:
+        if self.lookup is not None and self.convert is not None:
+            raise ValueError("a field comes from a look-up or from a conversion: make two fields of it")
+        if self.unit is not None and self.currency is not None:
+            raise ValueError("unit and currency say the same: write one of them")
         return self
 
 
@@ -205,6 +287,93 @@ class EventTypeSpec(Model):
     link: str = Field(
         "", description="URL of an event in the system that it came from; `{field}` is filled in."
     )
+
+
+class ColumnSpec(Model):
+    """A column of a look-up with a value."""
+
+    type: Annotated[FieldType, Field(strict=False)] = Field(
+        FieldType.STRING, description="string (unless said), integer, decimal, boolean or timestamp."
+    )
+    scale: int | None = Field(
+        None, ge=0, le=12, description="Decimal digits kept of a decimal; 2 unless said."
+    )
+    unit: str | None = Field(
+        None, description="What a number is measured in; of a rate, what it converts to."
+    )
+    required: bool = Field(False, description="Whether a row without it is refused.")
+    description: str = Field("", description="What it means.")
+
+
+class LookupFileSpec(Model):
+    """A file in the catalogue's folder."""
+
+    file: str = Field(description="Its path from the catalogue's folder; `.gz` is unpacked.")
+    format: Literal["csv", "ndjson"] | None = Field(
+        None, description="`csv` or `ndjson`; by default what the name ends in."
+    )
+    delimiter: str = Field(
+        ",", min_length=1, max_length=1, description="What separates the columns of a CSV."
+    )
+    encoding: str = Field("utf-8", description="The encoding of the text.")
+
+
+class AliasesSpec(Model):
+    """Other spellings of a key."""
+
+    values: dict[str, str] = Field(default_factory=dict, description="Spelling → key.")
+    column: str | None = Field(
+        None, description="A column of the rows, several spellings with `|` between them."
+    )
+    file: str | None = Field(None, description="A CSV with the columns `alias` and the key's.")
+
+
+class TreeSpec(Model):
+    """A hierarchy in which each row names the one above it."""
+
+    parent: str = Field(description="The column that holds the key of the row above.")
+    level: str = Field(description="The column that says what a row is: site, region, country.")
+
+
+def _hierarchy(value: object) -> str:
+    return "<levels>" if isinstance(value, list) else "<tree>"
+
+
+def _source(value: object) -> str:
+    return "<word>" if isinstance(value, str) else "<file>"
+
+
+class LookupSpec(Model):
+    """Master data: rows by key."""
+
+    key: Names = Field(description="The column, or columns, that rows are found by.")
+    columns: dict[str, ColumnSpec] = Field(min_length=1, description="The columns with values, by name.")
+    source: Annotated[
+        Annotated[Literal["api", "topic"], Tag("<word>")] | Annotated[LookupFileSpec, Tag("<file>")],
+        Discriminator(_source),
+    ] = Field(
+        description="Who says what stands in it: `{file: NAME}`, `api` (what is posted), `topic` (what others write)."
+    )
+    valid_from: str | None = Field(
+        None, description="The column that says since when a row holds; empty is since ever."
+    )
+    valid_to: str | None = Field(
+        None,
+        description="The column that says until when; a date holds to its end. Empty: until the next row.",
+    )
+    timezone: str = Field("UTC", description="The time zone of times without one.")
+    time_format: str = Field("iso", description="How they are written: `iso` or a strptime format.")
+    max_age: Duration | None = Field(
+        None, description="A row holds for so long at most: 4d lets a weekend use Friday's rate, and no more."
+    )
+    aliases: AliasesSpec | None = Field(None, description="Other spellings of a key.")
+    hierarchy: (
+        Annotated[
+            Annotated[list[str], Tag("<levels>")] | Annotated[TreeSpec, Tag("<tree>")],
+            Discriminator(_hierarchy),
+        ]
+        | None
+    ) = Field(None, description="Columns from fine to coarse, or `{parent, level}`.")
 
 
 class StepSpec(Model):
@@ -602,10 +771,20 @@ class SourceDocument(Model):
     spec: SourceSpec = Field(description="What it is.")
 
 
-AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument
-DOCUMENTS: dict[str, type[EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument]] = {
+class LookupDocument(Model):
+    """Master data that fields are derived from: sites and their regions, rates, pieces per case."""
+
+    api_version: Literal["sightline/v1"] = Field(description="The version of this format.")
+    kind: Literal["Lookup"] = Field(description="What the document describes.")
+    metadata: Metadata = Field(description="Who this is.")
+    spec: LookupSpec = Field(description="What it is.")
+
+
+AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument | LookupDocument
+DOCUMENTS: dict[str, type[AnyDocument]] = {
     "EventType": EventTypeDocument,
     "Process": ProcessDocument,
     "Kpi": KpiDocument,
     "Source": SourceDocument,
+    "Lookup": LookupDocument,
 }

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from services.catalogue.canonical import load_program, to_text
 from services.catalogue.documents import Duration, Model, Number
 from services.catalogue.load import load_catalogue
+from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import TESTS, Document, Path_, read_file
 from services.catalogue.rehearsal import Observed, Rehearsal, Sent
 from services.catalogue.shape import explain_all
@@ -24,7 +25,10 @@ from services.catalogue.words import parse_duration
 from services.domain.catalogue import Agg, Catalogue, FieldType, Kpi, MeasureSpec
 from services.domain.facts import Reason, Status
 from services.domain.filters import Evaluator
+from services.domain.lookups import Tables
 from services.errors import NotFound
+from services.lookups.files import tables_of
+from services.lookups.rows import RowReader, WrongRowError
 
 _NAMED = ("subject", "corrects", "cancels")
 _SLACK = 1e-6
@@ -105,6 +109,9 @@ class TestFile(Model):
     __test__ = False  # not one of pytest's own
 
     start: Moment = Field("2024-01-01T00:00:00Z", description="The instant that times count from.")
+    lookups: dict[str, list[dict[str, str]]] = Field(
+        default_factory=dict, description="Rows, by look-up, beside those of its file."
+    )
     tests: list[Case] = Field(description="The tests; each starts from nothing.")
 
 
@@ -136,16 +143,13 @@ def run_tests(folder: Path, evaluator: Evaluator | None = None) -> list[TestOutc
     files = sorted(path for path in (folder / TESTS).rglob("*") if path.suffix in {".yaml", ".yml"})
     if not files:
         raise NotFound(f"there are no tests in {folder / TESTS}", remedy=f"write one, {TESTS}/first.yaml say")
-    return [
-        outcome
-        for path in files
-        for outcome in _run_file(catalogue, path, str(path.relative_to(folder)), evaluator)
-    ]
+    return [outcome for path in files for outcome in _run_file(catalogue, path, folder, evaluator)]
 
 
 def _run_file(
-    catalogue: Catalogue, path: Path, name: str, evaluator: Evaluator | None
+    catalogue: Catalogue, path: Path, folder: Path, evaluator: Evaluator | None
 ) -> Iterator[TestOutcome]:
+    name = str(path.relative_to(folder))
     documents, problems = read_file(path, name)
     for document in documents:
         try:
@@ -153,21 +157,52 @@ def _run_file(
         except ValidationError as error:
             problems += explain_all(document, TestFile, error)
             continue
+        tables = tables_of(folder, catalogue)
+        problems += _add_rows(document, file, tables)
         for index, case in enumerate(file.tests):
-            yield TestOutcome(name, case.name, tuple(_run(catalogue, document, index, file, evaluator)))
+            failures = tuple(_run(catalogue, document, index, file, _Engine(evaluator, tables)))
+            yield TestOutcome(name, case.name, failures)
     if problems:
         yield TestOutcome(name, "the file can be read", tuple(map(str, problems)))
 
 
+class _Engine(NamedTuple):
+    """What tests run with."""
+
+    evaluator: Evaluator | None
+    tables: Tables
+
+
+def _add_rows(document: Document, file: TestFile, tables: Tables) -> Iterator[Problem]:
+    for name, rows in file.lookups.items():
+        table = tables.get(name)
+        if table is None:
+            path: Path_ = ("lookups", name)
+            yield document.problem(path, f"there is no look-up {name!r}", did_you_mean(name, tables))
+            continue
+        reader = RowReader(table.lookup)
+        for index, row in enumerate(rows):
+            try:
+                table.put(reader.read(row))
+            except WrongRowError as wrong:
+                yield document.problem(("lookups", name, index), str(wrong))
+
+
 def _run(
-    catalogue: Catalogue, document: Document, index: int, file: TestFile, evaluator: Evaluator | None
+    catalogue: Catalogue, document: Document, index: int, file: TestFile, engine: _Engine
 ) -> Iterator[str]:
     case = file.tests[index]
     start = _instant(file.start) or 0
     place: Path_ = ("tests", index)
     sent = [one for number, event in enumerate(case.events) for one in _sent(catalogue, event, start, number)]
     wanted = [(_at(one.at, start), number, one) for number, one in enumerate(case.expect)]
-    rehearsal = Rehearsal(catalogue, to_text(catalogue), lambda text: load_program(text, evaluator), sent)
+    rehearsal = Rehearsal(
+        catalogue,
+        to_text(catalogue),
+        lambda text: load_program(text, engine.evaluator),
+        sent,
+        engine.tables,
+    )
     for at, number, one in sorted(wanted, key=lambda entry: entry[:2]):
         rehearsal.run_to(at)
         for failure in _compare(catalogue, one, rehearsal.values):

@@ -8,11 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
-from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Kpi, Process
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Kpi, Lookup, Process
 from services.domain.compile import SOURCE
 from services.domain.filters import FilterCompiler, FilterError
-
-NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,10 @@ class Known:
         """The process; None where it is not known or broken."""
         return self.catalogue.processes.get(name)
 
+    def lookup(self, name: str) -> Lookup | None:
+        """The look-up; None where it is not known or broken."""
+        return self.catalogue.lookups.get(name)
+
     def kpi(self, name: str) -> Kpi | None:
         """The KPI; None where it is not known or broken."""
         return self.catalogue.kpis.get(name)
@@ -46,9 +48,16 @@ class Known:
             "Process": self.catalogue.processes,
             "Kpi": self.catalogue.kpis,
             "Source": self.catalogue.sources,
+            "Lookup": self.catalogue.lookups,
         }[kind]
         if name not in known and (kind, name) not in self.broken:
-            words = {"EventType": "event type", "Process": "process", "Kpi": "KPI", "Source": "source"}
+            words = {
+                "EventType": "event type",
+                "Process": "process",
+                "Kpi": "KPI",
+                "Source": "source",
+                "Lookup": "look-up",
+            }
             word = words[kind]
             yield document.problem(path, f"there is no {word} {name!r}", did_you_mean(name, known))
 

@@ -10,18 +10,21 @@ from services.catalogue.documents import (
     AnyDocument,
     EventTypeDocument,
     KpiDocument,
+    LookupDocument,
     ProcessDocument,
     SourceDocument,
 )
 from services.catalogue.known import Known
 from services.catalogue.lint_facts import check_event, check_process
 from services.catalogue.lint_kpis import check_kpi, measured_field
+from services.catalogue.lint_lookups import check_derived, check_lookup
 from services.catalogue.lint_sources import check_source
+from services.catalogue.lint_units import check_units
 from services.catalogue.problems import Problem
 from services.catalogue.read import Document
 from services.catalogue.shape import is_foreign, is_mapping, read_shape
 from services.catalogue.words import TAKEN_METRICS, metric_name
-from services.domain.catalogue import Catalogue, EventType, Kpi, KpiType, Process, Source
+from services.domain.catalogue import Catalogue, EventType, Kpi, KpiType, Lookup, Process, Source
 from services.domain.filters import Evaluator, FilterCompiler
 from services.domain.source_events import SOURCE_EVENTS
 
@@ -76,8 +79,11 @@ def _known(
     processes: dict[str, Process] = {}
     kpis: dict[str, Kpi] = {}
     sources: dict[str, Source] = {}
+    lookups: dict[str, Lookup] = {}
     for one in shaped:
         match one.model:
+            case LookupDocument():
+                lookups.setdefault(one.model.metadata.name, meaning.lookup(one.model))
             case EventTypeDocument():
                 events.setdefault(one.model.metadata.name, meaning.event_type(one.model))
             case ProcessDocument():
@@ -88,7 +94,13 @@ def _known(
                 sources.setdefault(one.model.metadata.name, meaning.source(one.model))
     if sources:
         events |= SOURCE_EVENTS
-    known = Known(Catalogue(events, processes, kpis, sources=sources), broken, compiler, mappings)
+    events = {name: meaning.with_levels(event, lookups) for name, event in events.items()}
+    processes = {
+        name: meaning.with_case_levels(process, events, lookups) for name, process in processes.items()
+    }
+    events = {name: meaning.with_rates(event, lookups) for name, event in events.items()}
+    catalogue = Catalogue(events, processes, kpis, sources=sources, lookups=lookups)
+    known = Known(catalogue, broken, compiler, mappings)
     for name, kpi in kpis.items():
         field = measured_field(kpi, known)
         if not kpi.unit and field is not None and field.unit:
@@ -122,11 +134,17 @@ def _twice(shaped: Sequence[_Shaped]) -> Iterator[Problem]:
 def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
     match one.model:
         case EventTypeDocument():
-            yield from check_event(one.document, meaning.event_type(one.model), known)
+            event = known.catalogue.events[one.model.metadata.name]
+            yield from check_event(one.document, event, known)
+            yield from check_derived(one.document, event, known)
         case ProcessDocument():
             yield from check_process(one.document, meaning.process(one.model), known)
+        case LookupDocument():
+            yield from check_lookup(one.document, meaning.lookup(one.model))
         case KpiDocument():
-            yield from check_kpi(one.document, known.catalogue.kpis[one.model.metadata.name], known)
+            kpi = known.catalogue.kpis[one.model.metadata.name]
+            yield from check_kpi(one.document, kpi, known)
+            yield from check_units(one.document, kpi, known)
         case SourceDocument():
             yield from check_source(one.document, meaning.source(one.model), known)
 

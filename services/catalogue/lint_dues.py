@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from services.catalogue.known import NUMBERS, Known, check_zone, one_of
+from services.catalogue.known import Known, check_zone, one_of
 from services.catalogue.lint_corrections import check_items
+from services.catalogue.meaning import NUMBERS
 from services.catalogue.problems import Problem
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import NAME

@@ -18,6 +18,7 @@ from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import EVENT_NAME, FIELD_NAME
 from services.domain.catalogue import EventType, Field, FieldType, Process, Step
+from services.domain.compile import root_field
 from services.domain.conditions import a
 from services.domain.links import CASE_NAME, EVENT_NAMES, SCHEMES, names_in
 from services.domain.source_events import PREFIX
@@ -154,6 +155,23 @@ def _check_attributes(
         fields = event_fields(step_name, steps, known)
         if fields is not None:
             yield from one_of(document, path, f"field of {steps[step_name].event} called", source, fields)
+        yield from _check_origin(document, path, process, name, known)
+
+
+def _check_origin(
+    document: Document, path: Path_, process: Process, name: str, known: Known
+) -> Iterator[Problem]:
+    """A case that knows a converted amount knows the amount itself: without it, a missing rate would not be seen."""
+    step_name, source = process.attributes[name]
+    step = next((one for one in process.steps if one.name == step_name), None)
+    event = known.event(step.event) if step is not None else None
+    field = event.fields.get(source) if event is not None else None
+    if event is None or field is None or field.convert is None or field.convert.field not in event.fields:
+        return
+    root = root_field(event, source)
+    if (step_name, root) not in process.attributes.values():
+        message = f"{name!r} is converted from {root!r}, which the case does not know"
+        yield document.problem(path, message, f"add the attribute {root}: {step_name}.{root}")
 
 
 def _check_object(document: Document, process: Process, known: Known) -> Iterator[Problem]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import isclose
 
-from services.catalogue.known import NUMBERS, Known, check_zone, one_of, repeated
+from services.catalogue.known import Known, check_zone, one_of, repeated
 from services.catalogue.lint_corrections import check_subtractable
 from services.catalogue.lint_dues import check_moment, event_fields
 from services.catalogue.lint_facts import check_dimension
 from services.catalogue.lint_sources import check_reconciliation
+from services.catalogue.meaning import NUMBERS
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import NAME, PERCENT
@@ -16,7 +19,7 @@ from services.domain.catalogue import Agg, Field, Kpi, KpiType, MeasureSpec, Pro
 from services.domain.conditions import a
 from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.formulas import FormulaError, parse_formula
-from services.domain.units import TIME_UNITS
+from services.domain.units import TIME_UNITS, factor_between
 
 SPEC: Path_ = ("spec",)
 _FORMULA_WORDS = frozenset({"min", "max", "abs"})
@@ -123,11 +126,12 @@ def _check_inherited(document: Document, kpi: Kpi, other: Kpi) -> Iterator[Probl
 
 def _fields_of(kpi: Kpi, known: Known) -> Mapping[str, Field] | None:
     if kpi.measure is not None:
-        return _measured_fields(kpi.measure, known)
+        return measured_fields(kpi.measure, known)
     return known.case_fields(kpi.process) if kpi.process else None
 
 
-def _measured_fields(measure: MeasureSpec, known: Known) -> dict[str, Field] | None:
+def measured_fields(measure: MeasureSpec, known: Known) -> dict[str, Field] | None:
+    """What a measure may aggregate and filter by; None where that is not known."""
     if measure.event is not None:
         return known.event_fields(measure.event)
     return known.case_fields(measure.process) if measure.process else None
@@ -139,7 +143,7 @@ def _check_measure(
     if (measure.event is None) == (measure.process is None):
         yield document.problem(path, "a measure is over either an event or a process", "name one of the two")
         return
-    fields = _measured_fields(measure, known)
+    fields = measured_fields(measure, known)
     if measure.event is not None:
         yield from known.missing(document, (*path, "event"), "EventType", measure.event)
         yield from check_subtractable(document, (*path, "agg"), measure.agg, known.event(measure.event))
@@ -154,7 +158,26 @@ def _check_measure(
     yield from known.filter(document, (*path, "filter"), measure.filter, fields)
     yield from known.filter(document, (*SPEC, "filter"), kpi.filter, fields)
     for index, dimension in enumerate(kpi.dimensions):
-        yield from check_dimension(document, (*SPEC, "dimensions", index), dimension, fields)
+        found = check_dimension(document, (*SPEC, "dimensions", index), dimension, fields)
+        hint = _known_to_a_case(dimension, measure, known) if dimension not in (fields or {}) else ""
+        yield from (replace(problem, remedy=hint or problem.remedy) for problem in found)
+
+
+def _known_to_a_case(name: str, measure: MeasureSpec, known: Known) -> str:
+    """How numbers of an event are split by what its case has learnt from other events; empty where it does not."""
+    for process in known.catalogue.processes.values():
+        step = next((one.name for one in process.steps if one.event == measure.event), None)
+        sources = [
+            f"{one.name}.{name}" for one in process.steps if name in (known.event_fields(one.event) or {})
+        ]
+        if step is None or not (name in process.attributes or sources):
+            continue
+        lacking = [] if name in process.attributes else [f"{name}: {sources[0]}"]
+        if measure.field is not None and measure.field not in process.attributes:
+            lacking.append(f"{measure.field}: {step}.{measure.field}")
+        learns = f"add {', '.join(lacking)} to its attributes and " if lacking else ""
+        return f"its {process.name} knows: {learns}measure over process: {process.name}, step: {step}"
+    return ""
 
 
 def _check_process_measure(
@@ -286,14 +309,14 @@ def _check_formula(document: Document, kpi: Kpi, known: Known) -> Iterator[Probl
     if kpi.filter is not None:
         remedy = "put it into the KPIs that expr names"
         yield document.problem((*SPEC, "filter"), "a derived KPI has nothing to filter", remedy)
-    cycle = _cycle(kpi.name, known)
+    cycle = cycle_of(kpi.name, known)
     if cycle:
         yield document.problem(
             path, f"{kpi.name!r} is derived from itself: {' → '.join(cycle)}", "break the circle"
         )
 
 
-def _cycle(name: str, known: Known) -> list[str]:
+def cycle_of(name: str, known: Known) -> list[str]:
     """A way from a derived KPI back to itself; empty where there is none."""
     ways = [[name]]
     seen: set[str] = set()
@@ -426,12 +449,25 @@ def _check_unit(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]
         if kpi.unit not in TIME_UNITS and not scaled:
             message = f"a time cannot be shown in {kpi.unit!r}" if kpi.unit else "unit is missing"
             yield document.problem(path if kpi.unit else SPEC, message, "write one of ms, s, min, h, d")
-    elif field is not None and field.unit and kpi.unit != field.unit and not scaled:
-        message = f"{field.name!r} is in {field.unit}, the KPI says {kpi.unit!r}"
-        yield document.problem(path, message, f"write unit: {field.unit}, or say by which scale to convert")
+    elif field is not None and field.unit and kpi.unit != field.unit:
+        yield from _check_same(document, path, field, kpi, scaled=scaled)
     elif not kpi.unit and (field is not None or kpi.measure is None):
         what = f", or to the field {field.name!r}" if field else ""
         yield document.problem(SPEC, "unit is missing", f"add a unit to the KPI{what}")
+
+
+def _check_same(
+    document: Document, path: Path_, field: Field, kpi: Kpi, *, scaled: bool
+) -> Iterator[Problem]:
+    """The KPI's unit is the field's, or ``scale`` is what lies between them."""
+    factor = factor_between(field.unit or "", kpi.unit)
+    wanted = None if factor is None else float(factor)
+    if wanted is None and not scaled:
+        message = f"{field.name!r} is in {field.unit}, the KPI says {kpi.unit!r}"
+        yield document.problem(path, message, f"write unit: {field.unit}, or say by which scale to convert")
+    elif wanted is not None and not isclose(kpi.scale, wanted):
+        message = f"{field.name!r} is in {field.unit}, the KPI says {kpi.unit!r}"
+        yield document.problem(path, message, f"write unit: {field.unit}, or scale: {wanted:g}")
 
 
 def is_time(kpi: Kpi) -> bool:
@@ -448,7 +484,7 @@ def measured_field(kpi: Kpi, known: Known) -> Field | None:
         return _counted_field(kpi, known)
     if kpi.measure is None or kpi.measure.field is None or kpi.measure.agg in {Agg.COUNT, Agg.DISTINCT}:
         return None
-    return (_measured_fields(kpi.measure, known) or {}).get(kpi.measure.field)
+    return (measured_fields(kpi.measure, known) or {}).get(kpi.measure.field)
 
 
 def _counted_field(kpi: Kpi, known: Known) -> Field | None:

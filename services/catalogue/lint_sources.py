@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from services.catalogue.known import NUMBERS, Known, check_zone, one_of
+from services.catalogue.known import Known, check_zone, one_of
+from services.catalogue.meaning import NUMBERS
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.domain.catalogue import Kpi, Source

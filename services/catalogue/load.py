@@ -11,6 +11,7 @@ from services.catalogue.read import read_folder
 from services.domain.catalogue import Catalogue
 from services.domain.filters import Evaluator
 from services.errors import CatalogueError
+from services.lookups.files import read_filed
 
 
 def lint_folder(folder: Path, evaluator: Evaluator | None = None) -> list[Problem]:
@@ -32,4 +33,6 @@ def load_catalogue(folder: Path, evaluator: Evaluator | None = None) -> Catalogu
 def _load(folder: Path, evaluator: Evaluator | None) -> tuple[Catalogue, list[Problem]]:
     documents, unreadable = read_folder(folder)
     catalogue, problems = check(documents, evaluator)
+    if not problems:  # what stands in files is read by what the documents say
+        _, problems = read_filed(folder, catalogue)
     return catalogue, sorted([*unreadable, *problems])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from services.catalogue import documents
 from services.catalogue.documents import (
     WEEKDAYS,
     ConversionSpec,
+    ConvertSpec,
     CorrectableSpec,
     CumulativeSpec,
     CutOffsSpec,
@@ -17,25 +20,33 @@ from services.catalogue.documents import (
     KpiDocument,
     KpiSpec,
     LevelSpec,
+    LookupDocument,
     ProcessDocument,
     RatioSpec,
     ReconciliationSpec,
     ReversesSpec,
     SimpleSpec,
     SourceDocument,
+    TreeSpec,
+    UnitOf,
     WindowSpec,
 )
 from services.catalogue.words import PERCENT, minutes_of_day, title_of
 from services.domain.catalogue import (
     Agg,
+    Conversion,
     Correctable,
     CutOffs,
     Due,
     EventType,
     Field,
     FieldType,
+    FromLookup,
     Kpi,
     KpiType,
+    Lookup,
+    LookupFile,
+    LookupSource,
     MeasureSpec,
     Numbering,
     Process,
@@ -50,6 +61,11 @@ from services.domain.catalogue import (
     WindowKind,
 )
 
+NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL})
+
+OCCURRED = "occurred"
+"""Names the time at which an event happened, where a field's name could stand."""
+
 _GRAINS = {"hour": "15m", "day": "1h", "week": "1d", "month": "1d", "quarter": "1mo", "year": "1mo"}
 
 _WHOLE_GRAINS = {"hour": "1h", "day": "1d", "week": "1w"}
@@ -57,12 +73,13 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def event_type(document: EventTypeDocument) -> EventType:
-    """The event type."""
+    """The event type; derived fields after all others, each after those that it is derived from."""
     spec = document.spec
+    fields = {name: _field(name, one, spec.fields) for name, one in spec.fields.items()}
     return EventType(
         name=document.metadata.name,
         description=document.metadata.description,
-        fields={name: _field(name, one) for name, one in spec.fields.items()},
+        fields=_in_order(fields),
         objects=spec.objects,
         dimensions=tuple(spec.dimensions),
         sources=tuple(spec.sources),
@@ -71,6 +88,102 @@ def event_type(document: EventTypeDocument) -> EventType:
         link=spec.link,
         times={Time(name): field for name, field in spec.times.items()},
     )
+
+
+def lookup(document: LookupDocument) -> Lookup:
+    """The look-up."""
+    spec = document.spec
+    aliases = spec.aliases
+    tree = spec.hierarchy if isinstance(spec.hierarchy, TreeSpec) else None
+    return Lookup(
+        name=document.metadata.name,
+        key=_tuple(spec.key),
+        columns={
+            name: Field(name, one.type, one.unit, _scale(one.type, one.scale), one.required, one.description)
+            for name, one in spec.columns.items()
+        },
+        source=LookupSource(spec.source) if isinstance(spec.source, str) else LookupSource.FILE,
+        description=document.metadata.description,
+        file=None
+        if isinstance(spec.source, str)
+        else LookupFile(spec.source.file, spec.source.format, spec.source.delimiter, spec.source.encoding),
+        valid_from=spec.valid_from,
+        valid_to=spec.valid_to,
+        timezone=spec.timezone,
+        time_format=spec.time_format,
+        max_age_ms=spec.max_age,
+        aliases={} if aliases is None else aliases.values,
+        alias_file=None if aliases is None or aliases.file is None else LookupFile(aliases.file),
+        alias_column=None if aliases is None else aliases.column,
+        levels=tuple(spec.hierarchy) if isinstance(spec.hierarchy, list) else (),
+        parent=None if tree is None else tree.parent,
+        level=None if tree is None else tree.level,
+    )
+
+
+def with_levels(event: EventType, lookups: Mapping[str, Lookup]) -> EventType:
+    """With the levels of every look-up whose key it has as a field of that name: region, where site is known."""
+    fields = dict(event.fields)
+    for one in lookups.values():
+        if len(one.key) == 1 and one.key[0] in fields:
+            for name in one.levels:
+                column = one.columns.get(name)
+                if column is not None and name not in fields:
+                    fields[name] = replace(column, required=False, lookup=FromLookup(one.name, one.key, name))
+    return event if len(fields) == len(event.fields) else replace(event, fields=_in_order(fields))
+
+
+def with_case_levels(
+    process: Process, events: Mapping[str, EventType], lookups: Mapping[str, Lookup]
+) -> Process:
+    """With the levels of what its cases know: an attribute ``site`` that is a step's ``site`` brings ``region``."""
+    steps = {step.name: step.event for step in process.steps}
+    attributes = dict(process.attributes)
+    for one in lookups.values():
+        step, source = process.attributes.get(one.key[0], ("", ""))
+        event = events.get(steps.get(step, ""))
+        for name in one.levels if source == one.key[0] and len(one.key) == 1 and event is not None else ():
+            if event is not None and name in event.fields:
+                attributes.setdefault(name, (step, name))
+    return process if len(attributes) == len(process.attributes) else replace(process, attributes=attributes)
+
+
+def with_rates(event: EventType, lookups: Mapping[str, Lookup]) -> EventType:
+    """With the column that a conversion means where it names none: the look-up's only number."""
+    fields = dict(event.fields)
+    for name, field in event.fields.items():
+        convert = field.convert
+        found = lookups.get(convert.rates or "") if convert is not None else None
+        if convert is not None and found is not None and not convert.column:
+            numbers = [column.name for column in found.columns.values() if column.type in NUMBERS]
+            if len(numbers) == 1:
+                fields[name] = replace(field, convert=replace(convert, column=numbers[0]))
+    return replace(event, fields=fields)
+
+
+def sources_of(field: Field) -> tuple[str, ...]:
+    """The fields that a derived one is computed from."""
+    if field.lookup is not None:
+        return (*field.lookup.keys, *(name for name in (field.lookup.at,) if name))
+    if field.convert is not None:
+        convert = field.convert
+        return (convert.field, *convert.per, *(name for name in (convert.unit_field, convert.at) if name))
+    return ()
+
+
+def _in_order(fields: Mapping[str, Field]) -> dict[str, Field]:
+    """Those of the data first; what is derived in a circle comes last, for the linter to find."""
+    ordered = {name: field for name, field in fields.items() if not field.derived}
+    left = {name: field for name, field in fields.items() if field.derived}
+    while left:
+        ready = [
+            name
+            for name, field in left.items()
+            if all(source in ordered or source not in left for source in sources_of(field))
+        ]
+        for name in ready or list(left):
+            ordered[name] = left.pop(name)
+    return ordered
 
 
 def process(document: ProcessDocument) -> Process:
@@ -188,9 +301,58 @@ def _reverses(spec: ReversesSpec) -> Reverses:
     return Reverses(spec.event, spec.key, spec.version)
 
 
-def _field(name: str, spec: FieldSpec) -> Field:
-    scale = 0 if spec.type is not FieldType.DECIMAL else 2 if spec.scale is None else spec.scale
-    return Field(name, spec.type, spec.unit, scale, spec.required, spec.description)
+def _field(name: str, spec: FieldSpec, others: Mapping[str, FieldSpec]) -> Field:
+    unit, unit_field = _unit(spec)
+    field = Field(
+        name, spec.type, unit, _scale(spec.type, spec.scale), spec.required, spec.description, unit_field
+    )
+    if spec.lookup is not None:
+        ref = spec.lookup
+        column = ref.column or ("" if ref.level is not None else name)
+        return replace(field, lookup=FromLookup(ref.name, _tuple(ref.key), column, ref.level, _at(ref.at)))
+    if spec.convert is not None:
+        return replace(field, unit=unit or spec.convert.to, convert=_conversion(spec.convert, others))
+    return field
+
+
+def _conversion(spec: ConvertSpec, others: Mapping[str, FieldSpec]) -> Conversion:
+    unit: str | None = None
+    unit_field = spec.from_
+    converted = others.get(spec.field)
+    if unit_field is None and converted is not None:
+        unit, unit_field = _unit(converted)
+        if converted.convert is not None:
+            unit = unit or converted.convert.to
+    return Conversion(
+        spec.field,
+        spec.to,
+        unit,
+        unit_field,
+        spec.rates,
+        spec.column or "",
+        () if spec.per is None else _tuple(spec.per),
+        spec.divide,
+        _at(spec.at),
+    )
+
+
+def _unit(spec: FieldSpec) -> tuple[str | None, str | None]:
+    """(what it is in, the field that says so)."""
+    if isinstance(spec.unit, UnitOf):
+        return None, spec.unit.field
+    return spec.unit, spec.currency
+
+
+def _scale(type_: FieldType, scale: int | None) -> int:
+    return 0 if type_ is not FieldType.DECIMAL else 2 if scale is None else scale
+
+
+def _at(name: str) -> str | None:
+    return None if name == OCCURRED else name
+
+
+def _tuple(names: str | list[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _due(spec: DueSpec) -> Due:

@@ -13,6 +13,7 @@ from services.domain.compile import JUDGES
 from services.domain.facts import KpiValues, Reason, Status
 from services.domain.frames import Kind
 from services.domain.judge import Judge
+from services.domain.lookups import Tables
 from services.domain.observe import Observer
 from services.domain.program import Program
 from services.domain.state import Emission, State
@@ -63,11 +64,16 @@ class Rehearsal:
     """One run of events through the engine; ``run_to`` moves time, ``values`` are what was told last."""
 
     def __init__(
-        self, catalogue: Catalogue, text: str, load: Callable[[str], Program], events: Sequence[Sent]
+        self,
+        catalogue: Catalogue,
+        text: str,
+        load: Callable[[str], Program],
+        events: Sequence[Sent],
+        tables: Tables,
     ) -> None:
-        """``text`` is the canonical catalogue; ``events`` may come in any order."""
+        """``text`` is the canonical catalogue; ``events`` may come in any order; ``tables`` are its look-ups."""
         self._events = sorted(events, key=lambda event: event.arrives, reverse=True)
-        self._validator = Validator(catalogue, max_event_bytes=_EVENT_BYTES)
+        self._validator = Validator(catalogue, max_event_bytes=_EVENT_BYTES, tables=tables)
         self._framer = Framer(
             catalogue,
             heads(_TENANT, _RUN, 0, catalogue.digest),

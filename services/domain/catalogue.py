@@ -36,8 +36,47 @@ class FieldType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FromLookup:
+    """A field's value stands in column ``column`` of look-up ``name``, in the row whose key the fields ``keys`` hold.
+
+    ``level``: not in that row, but in the one above it whose level this is. The row is the one that was valid at the
+    instant in field ``at`` (None, or where that is absent: when the event happened).
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    column: str
+    level: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A field is ``field`` in another unit, ``to``. What it is in is ``unit`` or, per event, in ``unit_field``.
+
+    ``rates`` is the look-up whose ``column`` says how many ``to`` one such unit makes (``divide``: how many of them
+    make one ``to``), by the fields ``per``, the unit, and ``to`` where the look-up's key has room for it; without
+    one, the units have a fixed factor. ``at`` as in ``FromLookup``.
+    """
+
+    field: str
+    to: str
+    unit: str | None = None
+    unit_field: str | None = None
+    rates: str | None = None
+    column: str = ""
+    per: tuple[str, ...] = ()
+    divide: bool = False
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an event's ``data``. ``scale`` counts decimal digits (0 unless a decimal)."""
+    """One field of an event. ``scale`` counts decimal digits (0 unless a decimal).
+
+    A number's unit is ``unit`` or, per event, what the field ``unit_field`` says. A field with ``lookup`` or
+    ``convert`` is *derived*: the intake computes it, whatever the event's ``data`` says.
+    """
 
     name: str
     type: FieldType
@@ -45,6 +84,14 @@ class Field:
     scale: int = 0
     required: bool = False
     description: str = ""
+    unit_field: str | None = None
+    lookup: FromLookup | None = None
+    convert: Conversion | None = None
+
+    @property
+    def derived(self) -> bool:
+        """Whether the intake computes it."""
+        return self.lookup is not None or self.convert is not None
 
 
 NAMED = (
@@ -89,6 +136,7 @@ class Reverses:
 class EventType:
     """A kind of business fact.
 
+    ``fields``: first those of the event's ``data``, then derived ones, each after those that it is derived from.
     ``objects`` maps an object type ("order") to the field that holds its id; the word ``subject`` stands for the
     CloudEvents attribute. ``sources`` are the systems expected to send it: empty means any. ``link`` leads to an event
     in the system that it came from (``links.py``): it changes no number, and so is no part of what the type is.
@@ -115,6 +163,60 @@ class EventType:
     def columns(self) -> tuple[Field, ...]:
         """What frames carry of its events: the fields, and what of the envelope is read beside them."""
         return (*self.fields.values(), *(NAMED if self.by_id else ()))
+
+    @property
+    def own(self) -> Mapping[str, Field]:
+        """The fields that stand in the event's ``data``."""
+        return {name: field for name, field in self.fields.items() if not field.derived}
+
+
+@dataclass(frozen=True, slots=True)
+class LookupFile:
+    """A file with a look-up's rows (or aliases); ``path`` is relative to the catalogue's folder."""
+
+    path: str
+    format: str | None = None
+    delimiter: str = ","
+    encoding: str = "utf-8"
+
+
+class LookupSource(StrEnum):
+    """Who says what stands in a look-up."""
+
+    FILE = "file"
+    API = "api"
+    TOPIC = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Master data: rows by ``key`` (columns), each with a value in ``columns``.
+
+    With ``valid_from`` a row holds from that column's instant until the next row of its key, until the one in column
+    ``valid_to``, or for ``max_age_ms``, whichever comes first. Times without a zone are those of ``timezone``.
+
+    ``aliases`` are other spellings of a key: named here (spelling → key), in ``alias_file`` (columns ``alias`` and
+    the key's) or in the rows' ``alias_column``, several with ``|`` between them. ``levels`` are columns from fine to
+    coarse; or each row names the key above it in column ``parent``, and what it is in column ``level``.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, Field]
+    source: LookupSource
+    description: str = ""
+    file: LookupFile | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    timezone: str = "UTC"
+    time_format: str = "iso"
+    max_age_ms: int | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    alias_file: LookupFile | None = None
+    alias_column: str | None = None
+    levels: tuple[str, ...] = ()
+    parent: str | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,6 +528,7 @@ class Catalogue:
     kpis: Mapping[str, Kpi]
     digest: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
 
     @property
     def expected_sources(self) -> frozenset[str]:

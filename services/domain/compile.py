@@ -7,6 +7,7 @@ id always means the same thing, whatever the catalogue said before and says afte
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 from services.domain.catalogue import (
     Agg,
     Catalogue,
+    EventType,
     Field,
     FieldType,
     Kpi,
@@ -25,7 +27,9 @@ from services.domain.catalogue import (
 )
 from services.domain.formulas import parse_formula
 from services.domain.identity import hash64
+from services.domain.lookups import UNITS
 from services.domain.program import (
+    MISSING,
     QUANTITY,
     ConversionFeed,
     Cube,
@@ -41,6 +45,7 @@ from services.domain.program import (
     Program,
     QuantityFeed,
     StepFeed,
+    UnconvertedFilter,
     WaitingFeed,
 )
 from services.domain.source_events import TOTALS
@@ -110,10 +115,14 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
         kpi = catalogue.kpis[name]
         judge = hash64(families[name].encode()) % judges
         key = _cube_key(kpi, judge)
+        wanted = {role: _timed(part, kpi.time) for role, part in _parts(catalogue, kpi).items()}
         parts = {
-            role: cubes.add(key, _measure(catalogue, key, _timed(part, kpi.time), compile_filter))
-            for role, part in _parts(catalogue, kpi).items()
+            role: cubes.add(key, _measure(catalogue, key, part, compile_filter))
+            for role, part in wanted.items()
         }
+        for role, part in wanted.items():
+            if (companion := _unconverted(catalogue, key, part, compile_filter)) is not None:
+                parts[f"{MISSING}{role}"] = cubes.add(key, companion)
         inputs = parse_formula(kpi.expr).names if kpi.expr else ()
         percentiles = _percentiles(catalogue, kpi)
         version = _version(kpi, parts, percentiles, [programs[one].version for one in inputs])
@@ -133,6 +142,81 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
     }
     kpis = {name: programs[name] for name in catalogue.kpis}
     return Program(catalogue, cubes.all(), kpis, filters, withdrawals)
+
+
+def _unconverted(
+    catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: CompileFilter
+) -> Measure | None:
+    """What counts the rows whose amount is there and whose converted one is not; None for a part that reads none.
+
+    A condition on a converted field cannot be asked of such a row: it counts whatever that says.
+    """
+    fields = fields_of(catalogue, part.feed)
+    filters = [(text, compile_filter(text, fields)) for text in part.filters]
+    read = {name for name in (part.field,) if name} | {name for _, one in filters for name in one.fields}
+    pairs = tuple(
+        (source, name)
+        for name in sorted(read & converted_fields(fields))
+        if (source := _converted_from(catalogue, part.feed, name)) is not None
+    )
+    if not pairs:
+        return None
+    after = {name for _, name in pairs}
+    text = _conjunction(tuple(text for text, one in filters if not one.fields & after))
+    rest = compile_filter(text, fields) if text else None
+    words = [
+        key.id,
+        _feed_words(part.feed),
+        pairs,
+        text,
+        _process_words(catalogue, part.feed),
+        _correction_words(catalogue, part.feed),
+        *_time_words(catalogue, part.feed),
+    ]
+    kind = type(part.feed).__name__.removesuffix("Feed").lower()
+    name = f"{kind}.unconverted.{'.'.join(sorted(after))}@{digest_of(words)}"
+    revocable = is_revocable(catalogue, part.feed)
+    return Measure(name, part.feed, Agg.COUNT, None, 0, UnconvertedFilter(pairs, rest), revocable)
+
+
+def converted_fields(fields: Mapping[str, Field]) -> set[str]:
+    """Those that are another one in another unit."""
+    return {name for name, field in fields.items() if field.convert is not None}
+
+
+def _converted_from(catalogue: Catalogue, feed: Feed, name: str) -> str | None:
+    """What the field (over cases: the attribute) was converted from in the end; None where a case does not know."""
+    if isinstance(feed, EventFeed):
+        return root_field(catalogue.events[feed.event], name)
+    process = catalogue.processes[feed.process]
+    step, field = process.attributes[name]
+    event = next(one.event for one in process.steps if one.name == step)
+    root = (step, root_field(catalogue.events[event], field))
+    return next((attribute for attribute, source in process.attributes.items() if source == root), None)
+
+
+def rates_of(catalogue: Catalogue, kpi: Kpi) -> frozenset[str]:
+    """The look-ups by which what a KPI reads was converted, its inputs' included; "units" for fixed factors."""
+    found: set[str] = set()
+    for part in _parts(catalogue, kpi).values():
+        fields = fields_of(catalogue, part.feed)
+        for name in converted_fields(fields):
+            if name == part.field or any(re.search(rf"\b{re.escape(name)}\b", text) for text in part.filters):
+                convert = fields[name].convert
+                found.add(UNITS if convert is None or convert.rates is None else convert.rates)
+    for name in parse_formula(kpi.expr).names if kpi.expr else ():
+        found |= rates_of(catalogue, catalogue.kpis[name])
+    return frozenset(found)
+
+
+def root_field(event: EventType, name: str) -> str:
+    """The field of an event that a conversion, or a chain of them, begins with."""
+    for _ in event.fields:  # no chain is longer, unless it is a circle
+        convert = event.fields[name].convert if name in event.fields else None
+        if convert is None:
+            break
+        name = convert.field
+    return name
 
 
 def event_fields(catalogue: Catalogue, event: str) -> dict[str, Field]:
@@ -300,6 +384,7 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
     read = sorted(
         {*(compiled.fields if compiled else ()), *([part.field] if number else ()), *key.dimensions}
     )
+    derived = [asdict(fields[name]) for name in read if name in fields and fields[name].derived]
     digest = digest_of(
         [
             key.id,
@@ -312,6 +397,7 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
             _process_words(catalogue, part.feed),
             _correction_words(catalogue, part.feed),
             *_time_words(catalogue, part.feed),
+            *derived,
         ]
     )
     kind = type(part.feed).__name__.removesuffix("Feed").lower()

@@ -236,7 +236,9 @@ def parts_of(read: Reading, program: Program) -> tuple[Part, ...]:
     """
     if read.formula is not None:
         return ()
-    feeds = {ROLES[part.role]: program.measure(part.measure).feed for part in read.parts}
+    feeds = {
+        ROLES[part.role]: program.measure(part.measure).feed for part in read.parts if part.role in ROLES
+    }
     if Part.VALUE in feeds:
         return (Part.VALUE,)
     alike = _subject(feeds[Part.NUMERATOR]) == _subject(feeds[Part.DENOMINATOR])
@@ -253,8 +255,8 @@ def choose(read: Reading, program: Program, part: Part, rows: Mapping[str, RowAr
     """The rows of ``part``, of those by role; worst first where they have a number, else the latest first (of a level
     the one that has stood longest).
     """
-    by_part = {ROLES[role]: found for role, found in rows.items()}
-    feeds = {ROLES[one.role]: program.measure(one.measure).feed for one in read.parts}
+    by_part = {ROLES[role]: found for role, found in rows.items() if role in ROLES}
+    feeds = {ROLES[one.role]: program.measure(one.measure).feed for one in read.parts if one.role in ROLES}
     if part is not Part.MISSES:
         chosen = by_part[part]
         if read.kpi.type is KpiType.CONVERSION and part is Part.NUMERATOR:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     STALE = "stale"
     DIVISION_BY_ZERO = "division_by_zero"
     INCOMPLETE_SOURCE = "incomplete_source"
+    MISSING_RATE = "missing_rate"
 
     @property
     def status(self) -> Status:
@@ -50,6 +51,7 @@ _STATUSES = {
     Reason.NO_DATA: Status.UNKNOWN,
     Reason.STALE: Status.UNKNOWN,
     Reason.INCOMPLETE_SOURCE: Status.UNKNOWN,
+    Reason.MISSING_RATE: Status.UNKNOWN,
     Reason.TOO_FEW_SAMPLES: Status.UNKNOWN,
     Reason.DIVISION_BY_ZERO: Status.UNKNOWN,
     Reason.NO_TARGET: Status.ON_PLAN,

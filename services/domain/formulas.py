@@ -11,12 +11,14 @@ import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 
 def _quotient(above: Floats, below: Floats) -> Floats:
@@ -65,6 +67,12 @@ class Formula:
         with np.errstate(over="ignore", invalid="ignore"):
             return _evaluate(self._tree, values)
 
+    def combine(self, name: Callable[[str], T], number: T, operate: Callable[[str, T, T], T]) -> T:
+        """Its structure folded: what each name and each number is, and what an operator (``+ - * / min max``, in
+        pairs from the left) makes of two.
+        """
+        return _combine(self._tree, name, number, operate)
+
 
 def parse_formula(source: str) -> Formula:
     """Read ``source``; raises ``FormulaError``."""
@@ -100,6 +108,25 @@ def _check(node: ast.expr, names: dict[str, None]) -> None:
             raise FormulaError(
                 "only names, numbers, + - * /, min(), max() and abs() are known", node.col_offset
             )
+
+
+_SYMBOLS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+def _combine(node: ast.expr, name: Callable[[str], T], number: T, operate: Callable[[str, T, T], T]) -> T:
+    match node:
+        case ast.Name(id=word):
+            return name(word)
+        case ast.UnaryOp(operand=operand):
+            return _combine(operand, name, number, operate)
+        case ast.BinOp(left=left, op=op, right=right):
+            both = [_combine(each, name, number, operate) for each in (left, right)]
+            return operate(_SYMBOLS[type(op)], *both)
+        case ast.Call(func=ast.Name(id=word), args=args):
+            found = [_combine(each, name, number, operate) for each in args]
+            return reduce(partial(operate, word), found)
+        case _:
+            return number
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Floats]) -> Floats:

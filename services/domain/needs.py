@@ -31,9 +31,14 @@ def needed_sources(program: Program, reading: Reading) -> frozenset[str]:
             events.add(feed.event)
         else:
             process = catalogue.processes[feed.process]
-            told_by = {step.name: step.event for step in process.steps}
-            events |= {told_by[step] for step in _steps(feed, process, reading.kpi.dimensions)}
+            events |= _events(process, _steps(feed, process, reading.kpi.dimensions))
     return frozenset(source for event in events for source in catalogue.events[event].sources)
+
+
+def _events(process: Process, steps: set[str]) -> set[str]:
+    """The event types that report some steps; what is reached when nothing is left is told by all of them."""
+    told_by = {step.event for step in process.steps if step.name in steps}
+    return set(process.told_by) if "" in told_by else told_by
 
 
 def _steps(feed: Feed, process: Process, dimensions: Iterable[str]) -> set[str]:
@@ -46,7 +51,7 @@ def _steps(feed: Feed, process: Process, dimensions: Iterable[str]) -> set[str]:
             return {feed.start, feed.end} | where
         case DueFeed() | OverdueFeed():
             [due] = [one for one in process.dues if one.name == feed.due]
-            return {due.step, due.until, *process.ends} | where
+            return {due.step, due.until, *due.renewed_by, *process.ends} | where
         case OpenFeed():
             return {process.opens, *process.ends} | where
         case _:

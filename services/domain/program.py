@@ -11,8 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from services.domain.catalogue import Agg, Catalogue, Kpi, Time
-from services.domain.rows import Mask, Rows
+from services.domain.rows import NULL, Mask, Rows
+
+MISSING = "missing_"
+"""Before a role: the measure that counts the rows which that role's measure should have had and could not convert."""
 
 
 class Filter(Protocol):
@@ -36,6 +41,40 @@ class Filter(Protocol):
     def mask(self, rows: Rows) -> Mask:
         """Which rows it selects. Null or absent fields select nothing, except inside ``has()``."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class UnconvertedFilter:
+    """Rows, of those that ``rest`` selects, whose amount is there and whose converted one is not, for some of
+    ``pairs`` (amount, converted).
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    rest: Filter | None = None
+
+    @property
+    def source(self) -> str:
+        """See ``Filter``."""
+        lacking = " || ".join(f"has({amount}) && !has({name})" for amount, name in self.pairs)
+        return lacking if self.rest is None else f"({self.rest.source}) && ({lacking})"
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """See ``Filter``."""
+        own = frozenset(name for pair in self.pairs for name in pair)
+        return own if self.rest is None else own | self.rest.fields
+
+    @property
+    def errors(self) -> int:
+        """See ``Filter``; those of ``rest`` are counted where the amounts are."""
+        return 0
+
+    def mask(self, rows: Rows) -> Mask:
+        """See ``Filter``."""
+        lacking = np.zeros(rows.n, np.bool_)
+        for amount, name in self.pairs:
+            lacking |= (rows.number(amount) != NULL) & (rows.number(name) == NULL)
+        return lacking if self.rest is None else lacking & self.rest.mask(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +231,11 @@ class KpiProgram:
 
     ``parts`` maps a role to a measure's id: ``value`` (simple, cumulative, duration, level of a process),
     ``numerator`` and ``denominator`` (ratio, conversion), ``plus`` and ``minus`` (level from events); a derived KPI
-    has none and reads ``inputs``, the KPIs named in its ``expr``. ``family`` keeps together what must be judged in
-    one place; ``groupings`` are the sets of dimensions it is computed for: the total (), each dimension, all.
-    ``percentiles`` says which percentile (0 to 100) is read from the measure of a role.
+    has none and reads ``inputs``, the KPIs named in its ``expr``. Where a measure reads a converted field, the role
+    with ``MISSING`` before it counts what could not be converted: the value is unknown while there is any.
+    ``family`` keeps together what must be judged in one place; ``groupings`` are the sets of dimensions it is
+    computed for: the total (), each dimension, all. ``percentiles`` says which percentile (0 to 100) is read from the
+    measure of a role.
     """
 
     kpi: Kpi

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from services.domain.aggregates import Aggregates, empty, values
 from services.domain.catalogue import Agg, Kpi, KpiType
 from services.domain.formulas import Formula, parse_formula
-from services.domain.program import Cube, EventFeed, KpiProgram, Measure, Program
-from services.domain.rows import Numbers
+from services.domain.program import MISSING, Cube, EventFeed, KpiProgram, Measure, Program
+from services.domain.rows import Mask, Numbers
 from services.domain.units import unit_ms
 
 Floats = NDArray[np.float64]
@@ -27,10 +27,13 @@ _MS_FIELDS = frozenset({"duration", "lateness"})
 
 
 class Values(NamedTuple):
-    """A value (NaN: none) and a number of samples per scope."""
+    """A value (NaN: none) and a number of samples per scope; ``missing``: where a rate was missing for some row (None:
+    nothing is converted).
+    """
 
     values: Floats
     samples: Numbers
+    missing: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,18 @@ class Reading:
         """Value and samples per scope; every role of ``parts`` must be given, all of one size."""
         if self.formula is None:
             found = _READERS[self.kpi.type](self, aggregates)
-            return Values(found.values * self.kpi.scale, found.samples)
+            missing = self._missing(aggregates)
+            value = found.values * self.kpi.scale
+            return Values(
+                value if missing is None else np.where(missing, np.nan, value), found.samples, missing
+            )
         inputs = {name: one.read(_under(name, aggregates)) for name, one in self.inputs.items()}
         return derive(self.formula, inputs, self.kpi.scale)
+
+    def _missing(self, aggregates: Parts) -> Mask | None:
+        """Where something that should have been converted was not."""
+        counted = [aggregates[part.role].samples != 0 for part in self.parts if part.role.startswith(MISSING)]
+        return np.logical_or.reduce(counted) if counted else None
 
     @property
     def nothing(self) -> Values:
@@ -102,8 +114,10 @@ def reading(program: Program, name: str) -> Reading:
 def derive(formula: Formula, inputs: Mapping[str, Values], scale: float) -> Values:
     """A derived KPI from its inputs, scope by scope, times ``scale``; a division by zero has no value."""
     samples = np.minimum.reduce([one.samples for one in inputs.values()])
+    missing = [one.missing for one in inputs.values() if one.missing is not None]
+    lacking = np.logical_or.reduce(missing) if missing else None
     found = formula.evaluate({name: one.values for name, one in inputs.items()})
-    return Values(found * scale, samples)
+    return Values(found * scale, samples, lacking)
 
 
 def _under(name: str, aggregates: Parts) -> Parts:
@@ -133,7 +147,7 @@ def _part(program: KpiProgram, role: str, cube: Cube, measure: Measure) -> Part:
 
 
 def _single(reading: Reading, aggregates: Parts) -> Values:
-    (part,) = reading.parts
+    part = next(part for part in reading.parts if part.role == "value")
     one = aggregates[part.role]
     return Values(part.values(one), np.maximum(one.samples, 0))
 

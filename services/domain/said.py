@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.domain.catalogue import Kpi
-from services.domain.facts import ValueColumns, ValueTable
+from services.domain.facts import REASONS, Reason, ValueColumns, ValueTable
 from services.domain.groups import Groups
 from services.domain.readings import Values, required
 from services.domain.rows import Mask, Numbers, Strings
@@ -17,6 +17,7 @@ from services.domain.verdicts import gaps, judge_many
 from services.domain.windows import Span
 
 _NEVER = np.uint8(255)
+_MISSING_RATE = REASONS.index(Reason.MISSING_RATE)
 
 
 class Said:
@@ -42,6 +43,7 @@ class Said:
             required(self.kpi),
             stale=stale,
             incomplete=incomplete,
+            missing=found.missing,
         )
         before = self.value[rows]
         # A value that comes or goes has another reason, unless nothing is said of it (stale, too few samples).
@@ -67,7 +69,9 @@ class Said:
         self._grow()
         known = (rows >= 0) & (self.reason[rows] != _NEVER)
         value = np.where(known, self.value[rows], nothing.values)
-        return Values(value, np.where(known, self.samples[rows], nothing.samples))
+        lacking: Mask = known & (self.reason[rows] == _MISSING_RATE)
+        missing = lacking if lacking.any() else None
+        return Values(value, np.where(known, self.samples[rows], nothing.samples), missing)
 
     def forget(self, rows: Numbers) -> Numbers:
         """Those of ``rows`` at which something was said; it is no more."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.domain.catalogue import Direction, Target
 from services.domain.facts import REASONS, Reason, Status
-from services.domain.rows import Numbers
+from services.domain.rows import Mask, Numbers
 
 Floats = NDArray[np.float64]
 ReasonCodes = NDArray[np.uint8]
@@ -34,27 +34,31 @@ def judge(
     *,
     stale: bool = False,
     incomplete: bool = False,
+    missing: bool = False,
 ) -> Verdict:
     """The verdict on one value.
 
     What cannot be known comes first, most fundamental first: a source that is silent (``stale``) or not complete up
-    to where the window ends (``incomplete``), nothing in the window, too few samples, a value that is undefined
-    although there are samples (a ratio over zero). Without a target a known value is on plan. The edge of a band
-    belongs to it.
+    to where the window ends (``incomplete``), something that could not be converted (``missing``: a rate), nothing in
+    the window, too few samples, a value that is undefined although there are samples (a ratio over zero). Without a
+    target a known value is on plan. The edge of a band belongs to it.
     """
     gap = value - target.value if target is not None and value is not None else None
-    reason = _doubt(value, samples, minimum_samples, stale=stale, incomplete=incomplete) or _held(target, gap)
+    doubt = _doubt(value, samples, minimum_samples, stale=stale, incomplete=incomplete, missing=missing)
+    reason = doubt or _held(target, gap)
     return Verdict(reason.status, reason, gap)
 
 
 def _doubt(
-    value: float | None, samples: int, minimum: int, *, stale: bool, incomplete: bool
+    value: float | None, samples: int, minimum: int, *, stale: bool, incomplete: bool, missing: bool
 ) -> Reason | None:
     """Why nothing can be said of a value, if so."""
     if stale:
         return Reason.STALE
     if incomplete:
         return Reason.INCOMPLETE_SOURCE
+    if missing:
+        return Reason.MISSING_RATE
     if samples == 0 and value is None:
         return Reason.NO_DATA
     if samples < minimum:
@@ -87,6 +91,7 @@ def judge_many(
     *,
     stale: bool = False,
     incomplete: bool = False,
+    missing: Mask | None = None,
 ) -> ReasonCodes:
     """The reason that ``judge`` gives each, as its index in ``REASONS``; NaN in ``values`` is None."""
     if stale:
@@ -99,6 +104,8 @@ def judge_many(
     if minimum_samples > 0:
         codes[samples < minimum_samples] = _CODE[Reason.TOO_FEW_SAMPLES]
     codes[unknown & (samples == 0)] = _CODE[Reason.NO_DATA]
+    if missing is not None:
+        codes[missing] = _CODE[Reason.MISSING_RATE]
     return codes
 
 

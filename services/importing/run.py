@@ -20,6 +20,7 @@ from services.catalogue.canonical import to_text
 from services.domain.catalogue import Catalogue
 from services.domain.filters import Evaluator
 from services.domain.frames import Kind
+from services.domain.lookups import Key, Tables
 from services.errors import InvalidInput
 from services.importing.documents import FileSpec, ImportDocument
 from services.importing.mapping import CannotMap, Context, FileMapper, MapCode, Mapped, columns_of
@@ -71,7 +72,8 @@ class Refusal:
 @dataclass(slots=True)
 class Report:
     """What an import found. ``rows`` by file; events read = accepted + refused + ``after_as_of``; ``codes`` counts
-    refusals by code, ``refused`` shows the first of them; times are epoch ms.
+    refusals by code, ``refused`` shows the first of them, ``missed`` counts by look-up what it had no row for; times
+    are epoch ms.
     """
 
     run: str
@@ -86,6 +88,7 @@ class Report:
     first: int | None = None
     last: int | None = None
     as_of: int | None = None
+    missed: Counter[str] = field(default_factory=Counter)
 
     @property
     def rejected(self) -> int:
@@ -106,6 +109,10 @@ class Report:
         if len(self.refused) < EXAMPLES:
             self.refused.append(refusal)
 
+    def note(self, lookup: str, key: Key, at: int, *, dated: bool = False) -> None:  # noqa: ARG002  # see ``Misses``
+        """A look-up had no row for ``key``."""
+        self.missed[lookup] += 1
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, for ``--json`` and the database."""
         return {
@@ -125,6 +132,7 @@ class Report:
             "first": self.first,
             "last": self.last,
             "as_of": self.as_of,
+            "missed": dict(self.missed),
         }
 
 
@@ -141,6 +149,8 @@ class Importer:
     settings: IntakeSettings
     max_event_bytes: int = 128 << 10
     memory: int = MEMORY
+    tables: Tables = field(default_factory=dict)
+    """Look-ups that fields of events are derived from."""
 
     async def run(
         self,
@@ -208,7 +218,9 @@ class Importer:
     async def _write(
         self, sorter: Sorter, files: Sequence[str], report: Report, tell: Callable[[Progress], None]
     ) -> None:
-        validator = Validator(self.catalogue, max_event_bytes=self.max_event_bytes)
+        validator = Validator(
+            self.catalogue, max_event_bytes=self.max_event_bytes, tables=self.tables, misses=report
+        )
         framer = self._framer(report)
         highest = passed = 0
         span = self._span()

@@ -17,6 +17,8 @@ import msgspec
 from msgspec import Raw
 
 from services.domain.catalogue import Catalogue
+from services.domain.lookups import LookupTable, Tables
+from services.intake.enrichment import Misses, NoMisses, deriver
 from services.intake.explain import Rejection, explain, too_large
 from services.intake.instants import instants
 from services.intake.shapes import Envelope, Event, Unknown, shape
@@ -47,10 +49,26 @@ class Unreadable:
 class Validator:
     """Reads events of one catalogue: one decoder for all types, picked by ``type``, does nearly all of it."""
 
-    def __init__(self, catalogue: Catalogue, *, max_event_bytes: int) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        max_event_bytes: int,
+        tables: Tables | None = None,
+        misses: Misses | None = None,
+    ) -> None:
+        """``tables`` are the look-ups that fields are derived from (none: all empty), as they stand when an event
+        comes; ``misses`` hears of what they do not have.
+        """
         self._catalogue = catalogue
         self._limit = max_event_bytes
-        shapes = [shape(catalogue, event) for event in catalogue.events.values()]
+        looked_up = {name: LookupTable(lookup) for name, lookup in catalogue.lookups.items()} | {
+            **(tables or {})
+        }
+        shapes = [
+            shape(catalogue, event, deriver(event, looked_up, misses or NoMisses()))
+            for event in catalogue.events.values()
+        ]
         self._decode: Callable[[bytes], Envelope] = msgspec.json.Decoder(Union[Unknown, *shapes]).decode
 
     def validate(

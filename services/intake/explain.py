@@ -191,11 +191,11 @@ def _check_data(event: EventType, attributes: dict[str, Any]) -> None:
         message = f"'data' of {event.name!r} is a JSON object with the fields that the catalogue declares."
         raise _WrongError(Code.WRONG_TYPE, message, "data", _shown(raw)) from None
     keys = set(event.objects.values())
-    for field in event.fields.values():
+    for field in event.own.values():
         name, raw = f"data.{field.name}", data.get(field.name)
         if _absent(raw):
             if field.required:
-                likely = _mean(field.name, data.keys() - event.fields.keys(), "Did you write it as")
+                likely = _mean(field.name, data.keys() - event.own.keys(), "Did you write it as")
                 message = f"{event.name!r} requires the field {field.name!r}: send it.{likely}"
                 raise _WrongError(Code.MISSING_FIELD, message, name, None)
             continue

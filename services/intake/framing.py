@@ -19,7 +19,9 @@ from services.domain.catalogue import Catalogue
 from services.domain.facts import DeadLetter
 from services.domain.frames import Kind
 from services.domain.identity import hash64
+from services.domain.lookups import Tables
 from services.errors import SightlineError
+from services.intake.enrichment import Misses
 from services.intake.events import Event, Validator
 from services.intake.explain import Rejection
 from services.intake.frame_sets import Framer, heads
@@ -88,12 +90,17 @@ class Intake:
         text: str,
         tenant: str,
         max_event_bytes: int,
+        tables: Tables | None = None,
+        misses: Misses | None = None,
     ) -> None:
-        """``text`` is the catalogue's canonical JSON; ``tenant`` the one that ticks from the start."""
+        """``text`` is the catalogue's canonical JSON; ``tenant`` the one that ticks from the start; ``tables`` and
+        ``misses`` as of ``Validator``.
+        """
         self._log, self._topics, self._clock, self._settings = log, topics, clock, settings
         self._max_event_bytes = max_event_bytes
         self._catalogue, self._text = catalogue, text
-        self._validator = Validator(catalogue, max_event_bytes=max_event_bytes)
+        self._tables, self._misses = tables, misses
+        self._validator = self._validator_of(catalogue)
         self._framers: dict[tuple[str, str], Framer] = {}
         self._framer(tenant, LIVE)
         self._dead: list[Append] = []
@@ -128,7 +135,7 @@ class Intake:
         """Validate against another catalogue from now on; every partition is told by a barrier."""
         self._flush()
         self._catalogue, self._text = catalogue, text
-        self._validator = Validator(catalogue, max_event_bytes=self._max_event_bytes)
+        self._validator = self._validator_of(catalogue)
         runs = list(self._framers)
         self._framers = {}
         for tenant, run in runs:
@@ -190,6 +197,11 @@ class Intake:
         now = self._clock.now()
         ticks = [framer.mark(Kind.TICK, now) for (_, run), framer in self._framers.items() if run == LIVE]
         await self._sent([record for records in ticks for record in records])
+
+    def _validator_of(self, catalogue: Catalogue) -> Validator:
+        return Validator(
+            catalogue, max_event_bytes=self._max_event_bytes, tables=self._tables, misses=self._misses
+        )
 
     def _validated(self, candidates: Sequence[bytes], first: int, origin: Origin) -> list[Event | Rejection]:
         ids = origin.records[first : first + SLICE] if origin.records else None

@@ -14,6 +14,7 @@ from msgspec import Meta, Raw
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType
 from services.domain.identity import event_identity
 from services.intake.amounts import LARGEST, amount_parser, day, milliseconds
+from services.intake.enrichment import Derive
 from services.intake.explain import MAX_KEY, MAX_TEXT
 from services.intake.instants import Instant
 
@@ -96,6 +97,7 @@ def event(self, take, cold):
     if min(t) < 0 or self.id is None or self.source is None{refused}:
         raise ValueError("an instant, id, source or what is corrected")
     d = self.data
+    {derived}
     copies = ({copies})
     route = "" if copies else {route}
     return Event({type!r}, t[0], self.source, identity(self.source, self.id), ({values}), copies, route, cold)
@@ -109,9 +111,11 @@ _ROUTES = {
 }
 
 
-def shape(catalogue: Catalogue, event: EventType) -> type[Envelope]:
-    """The class of an event type. Names in it are positional: field names need not be identifiers."""
-    fields = list(event.fields.values())
+def shape(catalogue: Catalogue, event: EventType, derive: Derive | None = None) -> type[Envelope]:
+    """The class of an event type; ``derive`` adds the values of derived fields to those of its own. Names in it are
+    positional: field names need not be identifiers.
+    """
+    fields = list(event.own.values())
     keys = set(event.objects.values())
     data = msgspec.defstruct(
         "Data",
@@ -126,7 +130,7 @@ def shape(catalogue: Catalogue, event: EventType) -> type[Envelope]:
         "Shape",
         [slot],
         bases=(Envelope,),
-        namespace=_methods(catalogue, event),
+        namespace=_methods(catalogue, event, derive),
         tag_field="type",
         tag=event.name,
         kw_only=True,
@@ -153,10 +157,10 @@ _TYPES: Mapping[FieldType, Any] = {
 }
 
 
-def _methods(catalogue: Catalogue, event: EventType) -> dict[str, Any]:
-    names: dict[str, Any] = {"Event": Event, "identity": event_identity, "day": day}
+def _methods(catalogue: Catalogue, event: EventType, derive: Derive | None) -> dict[str, Any]:
+    names: dict[str, Any] = {"Event": Event, "identity": event_identity, "day": day, "derive": derive}
     texts, values = ["self.time"], []
-    for at, field in enumerate(event.fields.values()):
+    for at, field in enumerate(event.own.values()):
         value = f"d.f{at}"
         if field.type is FieldType.DECIMAL:
             names[f"amount{at}"] = _amount(field.scale) if field.required else _optional_amount(field.scale)
@@ -169,6 +173,10 @@ def _methods(catalogue: Catalogue, event: EventType) -> dict[str, Any]:
             values.append(f"day({value})" if field.required else f"None if {value} is None else day({value})")
         else:
             values.append(value)
+    derived = ""
+    if derive is not None:
+        derived = f"v = derive(({''.join(value + ', ' for value in values)}), t[0])"
+        values = [f"v[{at}]" for at in range(len(event.fields))]
     copies = _copies(catalogue, event, values)
     route = _route(event, values)
     refused = " or self.corrects or self.cancels"
@@ -182,7 +190,7 @@ def _methods(catalogue: Catalogue, event: EventType) -> dict[str, Any]:
         "copies": copies,
     }
     code = {name: "".join(part + ", " for part in listed) for name, listed in parts.items()}
-    exec(_METHODS.format(type=event.name, route=route, refused=refused, **code), names)  # noqa: S102  # built above, of positions and quoted names only
+    exec(_METHODS.format(type=event.name, route=route, refused=refused, derived=derived, **code), names)  # noqa: S102  # built above, of positions and quoted names only
     return {"instants": names["instants"], "event": names["event"]}
 
 

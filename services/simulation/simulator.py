@@ -200,7 +200,8 @@ class Simulator:
         reason = self._pick(("wrong size", "damaged", "changed mind"))
         self._send(
             now, "wms", "return.received", order.id,
-            order_id=order.id, site=order.site, channel=order.channel, amount=_money(order.amount), reason=reason,
+            order_id=order.id, site=order.site, channel=order.channel, amount=_money(order.amount),
+            currency="CHF" if order.channel == "store" else "EUR", reason=reason,
         )  # fmt: skip
 
     # -- tickets and trucks --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from services.errors import SightlineError, Unavailable
-from sightline.cli import catalogue, demo, imports, keys, mapping, query, serve, sources, support
+from sightline.cli import catalogue, demo, imports, keys, lookups, mapping, query, serve, sources, support
 from sightline.cli.output import fail
 
 
@@ -61,6 +61,7 @@ app.command("reconcile")(sources.reconcile)
 app.command("doctor")(support.doctor)
 app.command("config")(support.config)
 app.add_typer(mapping.app, name="map")
+app.add_typer(lookups.app, name="lookups")
 app.add_typer(keys.app, name="keys")
 
 

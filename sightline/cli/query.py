@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from sightline.cli.output import Json, console, print_json
@@ -41,9 +42,31 @@ def get(url: str | None, path: str, **params: Any) -> Any:
         return response.json() if _in_json(response) else response.text
 
 
+def send(method: str, url: str | None, path: str, body: bytes, content_type: str) -> Any:
+    """The JSON that it answers to ``body``, also where it says what is wrong with it (422); errors as ``get``."""
+    with _answer(method, url, path, content=body, content_type=content_type) as response:
+        response.read()
+        return response.json()
+
+
 @contextmanager
 def asked(url: str | None, path: str, **params: Any) -> Iterator[httpx2.Response]:
     """The answer to ``GET url + path``, its body not read yet; raises as ``get`` does."""
+    given = {k: v for k, v in params.items() if v is not None}
+    with _answer("GET", url, path, params=given) as response:
+        yield response
+
+
+@contextmanager
+def _answer(
+    method: str,
+    url: str | None,
+    path: str,
+    *,
+    params: dict[str, Any] | None = None,
+    content: bytes | None = None,
+    content_type: str | None = None,
+) -> Iterator[httpx2.Response]:
     import httpx2
 
     from services.errors import InvalidInput, NotFound, Unavailable
@@ -52,10 +75,13 @@ def asked(url: str | None, path: str, **params: Any) -> Iterator[httpx2.Response
     url = url or read_settings().api.url
     key = os.environ.get("SIGHTLINE_API_KEY")
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    given = {k: v for k, v in params.items() if v is not None}
+    if content_type is not None:
+        headers["content-type"] = content_type
     try:
-        with httpx2.stream("GET", url + path, params=given, headers=headers) as response:
-            if response.is_error:
+        with httpx2.stream(
+            method, url + path, params=params or None, content=content, headers=headers, timeout=30
+        ) as response:
+            if response.is_error and not (content is not None and response.status_code == 422):
                 response.read()
                 problem = response.json() if _in_json(response) else {}
                 error = NotFound if response.status_code == 404 else InvalidInput
@@ -94,6 +120,10 @@ def kpis(url: Url = None, run: Run = "live", as_json: Json = False) -> None:
             definition["owner"],
         )
     console.print(table)
+    for kpi in data["kpis"]:
+        if kpi["missing_rates"]:
+            named = ", ".join(kpi["missing_rates"])
+            console.print(f"[yellow]{escape(kpi['definition']['title'])}[/] lacks a rate: {escape(named)}")
 
 
 def _held(value: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -26,6 +27,8 @@ from services.domain.catalogue import (
     FieldType,
     Kpi,
     KpiType,
+    Lookup,
+    LookupSource,
     MeasureSpec,
     Process,
     Step,
@@ -38,6 +41,7 @@ from services.intake.framing import Intake
 from services.intake.http import HttpIntake
 from services.keys import Keyring
 from services.live import LiveView
+from services.lookups.book import LookupBook
 from services.recording import Recorded
 from services.runs import RunCatalogues
 from services.settings import Intake as IntakeSettings
@@ -75,8 +79,20 @@ PLACED = EventType(
 ORDER = Process(
     "order", "order", (Step("placed", "order.placed"),), "placed", (), {"site": ("placed", "site")}
 )
+SITES = Lookup(
+    "sites",
+    ("site",),
+    {"region": Field("region", FieldType.STRING)},
+    LookupSource.API,
+    valid_from="since",
+)
 CATALOGUE = with_digest(
-    Catalogue({"order.placed": PLACED}, {"order": ORDER}, {"orders": ORDERS, "on_time_share": SHARE})
+    Catalogue(
+        {"order.placed": PLACED},
+        {"order": ORDER},
+        {"orders": ORDERS, "on_time_share": SHARE},
+        lookups={"sites": SITES},
+    )
 )
 
 
@@ -97,6 +113,7 @@ class Life:
     events: list[bytes]
     fact: CaseFact | None
     truncated: bool = False
+    derived: tuple[dict[str, Any], ...] = ({"region": "North"}, {})
 
 
 class TwoEvents:
@@ -174,6 +191,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         max_event_bytes=10_000,
     )
     live = LiveView(log, TOPICS.kpis.name)
+    book = LookupBook(log, TOPICS.lookups.name, clock, CATALOGUE, tenant="default")
+    await book.start()
 
     async def processor() -> list[Part]:
         return [Part("processor", ready=False, detail="recovering", progress=0.25)]
@@ -194,6 +213,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         contributors=ContributorLists(log, TOPICS, catalogues.program, load_program),
         vitals=Vitals(checks=[processor], recorded=Recorded),
         intake_counters=intake.counters,
+        lookups=book,
         max_body_bytes=100_000,
         stream_interval_ms=10,
         web=tmp_path / "dist",
@@ -204,5 +224,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield World(app, deps, client, database, log, live, clock)
     app.state.broadcaster.close()
     await intake.stop()
+    await book.stop()
     await database.stop()
     await log.stop()

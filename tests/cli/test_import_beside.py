@@ -51,7 +51,7 @@ def wanted(folder: Path) -> Wanted:
     (folder / "shop.csv").write_text(ROWS)
     found = load_catalogue(folder / "catalogue", CelEvaluator())
     mapping = load_mapping(folder / "import.yaml", found)
-    return Wanted(mapping, found, [folder], "shop", None, lambda _: None)
+    return Wanted(mapping, found, {}, [folder], "shop", None, lambda _: None)
 
 
 def settings(folder: Path) -> Settings:

@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from services.adapters.log.embedded import EmbeddedLog
-from services.domain.catalogue import Catalogue, Due, EventType, Field, FieldType, Process, Step
+from services.domain.catalogue import (
+    Catalogue,
+    Conversion,
+    Due,
+    EventType,
+    Field,
+    FieldType,
+    FromLookup,
+    Process,
+    Step,
+)
 from services.domain.frames import FrameBuilder, Head, Kind, Row, mark
 from services.domain.identity import event_identity, partition_of
 from services.domain.program import Program
@@ -169,3 +180,29 @@ async def test_what_is_no_frame_is_passed_over(log: EmbeddedLog) -> None:
     await log.append([foreign, event])
     timeline = await Timelines(log, TOPICS, programs).of("default", "live", "order", "o-1", NOW)
     assert ids(timeline.events) == ["a"]
+
+
+async def test_what_the_intake_added_to_each_event_is_told_beside_it(log: EmbeddedLog) -> None:
+    """Texts as they are, amounts as they are written; what was absent is null. The events stay as they came."""
+    derived = {
+        **FIELDS,
+        "region": Field("region", FieldType.STRING, lookup=FromLookup("sites", ("site",), "region")),
+        "eur": Field("eur", FieldType.DECIMAL, scale=2, convert=Conversion("net", "EUR", "USD", rates="fx")),
+    }
+    types = {name: replace(type_, fields=derived) for name, type_ in TYPES.items()}
+    program = Program(Catalogue(types, {"order": ORDER}, {}), (), {}, {})
+
+    async def known(tenant: str, run: str) -> Program:
+        return program
+
+    builder = FrameBuilder({name: list(derived.values()) for name in TYPES})
+    for each, values in (
+        (row("placed", "o-1", 10, "a", "W1"), ("W1", None, "North", -1_205)),
+        (row("shipped", "o-1", 30, "b"), (None, None, None, None)),
+    ):
+        builder.add(each._replace(values=values))
+    value = builder.build(Head(Kind.EVENTS, "default", "live", 0, "", 1_000))
+    await log.append([Append(TOPICS.events.name, partition_of("order\0o-1", 2), None, value)])
+    timeline = await Timelines(log, TOPICS, known).of("default", "live", "order", "o-1", NOW)
+    assert ids(timeline.events) == ["a", "b"]
+    assert timeline.derived == [{"region": "North", "eur": "-12.05"}, {"region": None, "eur": None}]

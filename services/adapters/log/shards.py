@@ -150,7 +150,10 @@ class Shards:
             for shard, _ in shards:
                 shard.waiters.add(waiter)
         try:
-            await asyncio.wait_for(waiter, timeout_ms / 1000)
+            async with asyncio.timeout(
+                timeout_ms / 1000
+            ):  # wait_for would swallow a cancellation now and then
+                await waiter
         except TimeoutError:
             return False
         finally:

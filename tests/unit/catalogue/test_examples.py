@@ -27,4 +27,5 @@ def test_the_demos_tests_pass() -> None:
     assert [(one.name, one.failures) for one in run_tests(EXAMPLES / "demo")] == [
         ("orders are counted, valued and paid", ()),
         ("a promise is broken, and shows before anybody calls", ()),
+        ("what comes back counts by region, and francs at the rate of their day", ()),
     ]

@@ -217,7 +217,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
             [
                 "k.yaml:7: k: spec.dimensions[1]: the dimension 'site' stands here twice (remove one of the two)",
                 "k.yaml:7: k: spec.dimensions[2]: 'lines' is an integer: only strings can be dimensions (make it a string)",
-                "k.yaml:7: k: spec.dimensions[3]: there is no dimension 'carrier' (known: order_id, site, source)",
+                "k.yaml:7: k: spec.dimensions[3]: there is no dimension 'carrier' (its order knows: add carrier: delivered.carrier to its attributes and measure over process: order, step: placed)",
             ],
         ),
         (
@@ -489,7 +489,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         ),
         (
             "metadata: {name: x}\n",
-            ["k.yaml:1: x: kind: the kind is missing (write one of EventType, Process, Kpi, Source)"],
+            ["k.yaml:1: x: kind: the kind is missing (write one of EventType, Process, Kpi, Source, Lookup)"],
         ),
         (
             "- a\n",

@@ -44,6 +44,7 @@ def test_every_model_has_a_section() -> None:
         documents.KpiDocument,
         documents.SourceDocument,
         documents.SourceMetadata,
+        documents.LookupDocument,
         documents.Metadata,
         documents.Model,
     }

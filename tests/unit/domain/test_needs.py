@@ -38,7 +38,7 @@ KPI = """
 apiVersion: sightline/v1
 kind: Kpi
 metadata: {name: k, owner: a@b}
-spec: {unit: h, %s}
+spec: {%s}
 """
 WINDOW = "window: {rolling: 1h}"
 PLACED = "type: simple, measure: {agg: count, process: o, step: placed}"
@@ -51,7 +51,7 @@ MISSED = "type: simple, measure: {agg: count, process: o, due: promise, outcome:
         (f"type: simple, measure: {{agg: count, event: picked}}, {WINDOW}", {"wms"}),
         (f"{PLACED}, {WINDOW}", {"shop"}),
         (f"{PLACED}, dimensions: [site], {WINDOW}", {"shop", "wms"}),
-        (f"type: duration, process: o, from: placed, to: sent, {WINDOW}", {"shop", "tms"}),
+        (f"type: duration, process: o, from: placed, to: sent, unit: h, {WINDOW}", {"shop", "tms"}),
         (f"{MISSED}, {WINDOW}", {"shop", "tms"}),
         ("type: level, process: o, of: open", {"shop", "tms"}),
         ("type: level, process: o, of: waiting, step: placed", {"shop", "wms", "tms"}),

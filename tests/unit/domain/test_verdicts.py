@@ -90,3 +90,22 @@ def test_a_worse_value_is_never_judged_better(target: Target, value: float, step
     worse = value - step if target.direction is Direction.AT_LEAST else value + step
     before, after = (rank.index(judge(target, each, 1, 1).status) for each in (value, worse))
     assert before <= after
+
+
+@given(
+    cases=st.lists(st.tuples(numbers, st.integers(0, 40), st.booleans())),
+    minimum=st.integers(0, 30),
+    stale=st.booleans(),
+)
+def test_a_missing_rate_goes_before_all_but_a_silent_source(
+    cases: list[tuple[float | None, int, bool]], minimum: int, *, stale: bool
+) -> None:
+    """Whatever number there is, something is not in it; the vectorised form says the same."""
+    values = np.array([np.nan if value is None else value for value, _, _ in cases], np.float64)
+    samples = np.array([n for _, n, _ in cases], np.int64)
+    missing = np.array([lacking for _, _, lacking in cases], np.bool_)
+    each = [judge(AT_LEAST, value, n, minimum, stale=stale, missing=lacking) for value, n, lacking in cases]
+    codes = judge_many(AT_LEAST, values, samples, minimum, stale=stale, missing=missing)
+    assert [REASONS[code] for code in codes] == [verdict.reason for verdict in each]
+    for verdict, (_, _, lacking) in zip(each, cases, strict=True):
+        assert (verdict.reason is Reason.MISSING_RATE) == (lacking and not stale)

@@ -35,7 +35,7 @@ from services.lookups.rows import RowReader
 from services.ports import Appender
 from services.settings import Settings, read_settings
 from services.topics import Topics
-from sightline.cli.output import console, print_json
+from sightline.cli.output import console, print_json, print_rejected
 from sightline.cli.query import get
 from sightline.node import PROCESSOR, RECORDER, Node
 
@@ -272,11 +272,4 @@ def _print(report: Report, took: float) -> None:
         console.print(f"  {report.after_as_of:>9,}  left out: after the as-of time")
     for name, count in sorted(report.missed.items()):
         console.print(f"  {count:>9,}  [yellow]without a row[/] in the look-up {escape(name)}")
-    if not report.rejected:
-        console.print("[green]nothing was rejected[/]")
-        return
-    console.print(f"[red]{report.rejected:,} rejected[/]")
-    for code, count in report.codes.most_common():
-        console.print(f"  {count:>9,}  {escape(str(code))}")
-    for one in report.refused:
-        console.print(f"  {escape(one.place)}: {escape(one.message)}", style="dim")
+    print_rejected(report.codes, report.refused)

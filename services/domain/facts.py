@@ -172,7 +172,7 @@ def kpi_value(kpi: str, scope: Scope, row: Row) -> KpiValue:
         None if value != value else value,  # noqa: PLR0124  # NaN
         reason.status,
         reason,
-        None if gap != gap else gap,  # noqa: PLR0124
+        None if gap != gap else gap,  # noqa: PLR0124  # NaN
         samples,
         start,
         end,

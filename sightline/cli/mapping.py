@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 from rich.markup import escape
 
-from sightline.cli.output import Json, console, print_json
+from sightline.cli.output import Json, console, print_json, print_rejected
 
 if TYPE_CHECKING:
     from services.importing.trial import Trial
@@ -85,11 +85,4 @@ def _print(trial: Trial) -> None:
         text = f"  {process}: {share.found:,} of {share.events:,} later events found their case ({share.percent:.1f} %)"
         strays = f"; none for {', '.join(share.strays)}" if share.strays else ""
         console.print(escape(text + strays))
-    if not trial.codes:
-        console.print("[green]nothing was rejected[/]")
-        return
-    console.print(f"[red]{trial.codes.total():,} rejected[/]")
-    for code, count in trial.codes.most_common():
-        console.print(f"  {count:>9,}  {escape(str(code))}")
-    for one in trial.refused:
-        console.print(f"  {escape(one.place)}: {escape(one.message)}", style="dim")
+    print_rejected(trial.codes, trial.refused)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from services.errors import SightlineError
+
+if TYPE_CHECKING:
+    from services.importing.run import Refusal
 
 # A terminal wraps by itself; what goes into a pipe must keep its lines.
 console = Console(highlight=False, soft_wrap=True)
@@ -30,3 +35,15 @@ def fail(error: SightlineError) -> None:
         errors.print(f"  [dim]field[/]  {escape(error.field)} = {escape(repr(error.value))}")
     if error.remedy:
         errors.print(f"  [dim]try[/]    {escape(error.remedy)}")
+
+
+def print_rejected(codes: Counter[str], refused: Iterable[Refusal]) -> None:
+    """How many records were rejected for which reason, and the first of them."""
+    if not codes:
+        console.print("[green]nothing was rejected[/]")
+        return
+    console.print(f"[red]{codes.total():,} rejected[/]")
+    for code, count in codes.most_common():
+        console.print(f"  {count:>9,}  {escape(str(code))}")
+    for one in refused:
+        console.print(f"  {escape(one.place)}: {escape(one.message)}", style="dim")

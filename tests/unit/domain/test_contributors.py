@@ -41,7 +41,7 @@ class Logged(Engine):
     def append(self, records: list[object]) -> None:
         super().append(records)
         for record in records:
-            self.log.setdefault(record.partition, []).append(record.value)  # type: ignore[attr-defined]
+            self.log.setdefault(record.partition, []).append(record.value)  # type: ignore[attr-defined]  # appends are told as objects
 
     def contributors(self, read: Reading, window: Span, scope: Mapping[str, str]) -> dict[str, RowArray]:
         """The rows by role, from the log alone, folded in pieces of seven records."""

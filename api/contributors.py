@@ -127,7 +127,7 @@ def _row(page: Contributors, one: Contributor) -> dict[str, object]:
     if one.event is not None:
         event = msgspec.json.decode(one.event)
         row |= {name: event.get(name) for name in _ENVELOPE}
-        row |= {f"data.{name}": value for name, value in (event.get("data") or {}).items()}
+        row |= {f"data.{name}": value for name, value in one.data.items()}
     if one.case is not None:
         case = one.case
         row |= {"step": case.step, "flags": " ".join(case.flags)}

@@ -138,7 +138,9 @@ async def list_source_ids(
     if deps.source_ids is None:
         raise NotFound("this server has no log to read", field="source", value=source)
     span = None if day is None else day_of(declared, day)
-    found = deps.source_ids.of(grant.tenant, source, type_=type, day=span, field=field)
+    events = (await deps.catalogues.of(grant.tenant, LIVE)).events
+    changing = any(event.images is not None and type in {None, name} for name, event in events.items())
+    found = deps.source_ids.of(grant.tenant, source, type_=type, day=span, field=field, changing=changing)
     return StreamingResponse(_lines(found), media_type="application/x-ndjson")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +40,8 @@ class Counted(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Contributor:
     """One event or case. ``id``: the event's or the case's; ``type``: the event type or process; ``time``: when it
-    counts. ``number`` is its own in the unit of the list; ``event`` its JSON, ``case`` what is known of it.
+    counts. ``number`` is its own in the unit of the list; ``event`` its JSON, ``data`` the fields in it (of a changed
+    row, as it is after the change); ``case`` what is known of it.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Contributor:
     scope: Scope
     link: str | None
     event: bytes | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
     case: CaseFact | None = None
 
 
@@ -145,7 +147,7 @@ class Details:
         table.update(
             [
                 CaseEvents(type_, rows.hash("key"), rows, rows.texts)
-                for (type_, name, _), rows in batch.rows(None)
+                for (type_, name, *_), rows in batch.rows(None)
                 if name == process.name
             ]
         )
@@ -178,13 +180,15 @@ def _facts(table: CaseTable, keys: Iterable[int]) -> dict[int, CaseFact]:
 
 def _of_event(event_type: EventType, event: bytes | None, counted: Counted) -> Contributor:
     said: dict[str, Any] = json.loads(event) if event is not None else {}
-    values: Mapping[str, object] = {**said, **(said.get("data") or {})}
-    link = filled(event_type.link, values)
-    return Contributor(str(said.get("id", "")), event_type.name, *counted, link, event)
+    data: Mapping[str, Any] = said.get("data") or {}
+    if (images := event_type.images) is not None:
+        data = data.get(images.after) or data.get(images.before) or {}
+    link = filled(event_type.link, {**said, **data})
+    return Contributor(str(said.get("id", "")), event_type.name, *counted, link, event, data)
 
 
 def _of_case(process: Process, fact: CaseFact | None, key: int, counted: Counted) -> Contributor:
     if fact is None:  # the log no longer says what it is called
         return Contributor(f"#{key:016x}", process.name, *counted, None)
     link = filled(process.link, {**fact.attributes, CASE_NAME: fact.case})
-    return Contributor(fact.case, process.name, *counted, link, None, fact)
+    return Contributor(fact.case, process.name, *counted, link, case=fact)

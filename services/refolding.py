@@ -18,7 +18,7 @@ from services.domain.case_columns import NEVER
 from services.domain.cases import CaseTable
 from services.domain.catalogue import Time
 from services.domain.cells import floor_behind
-from services.domain.compile import is_revocable
+from services.domain.compile import SOURCE, is_revocable
 from services.domain.contributions import AT_THE_DUE_TIME, KEPT
 from services.domain.contributors import Tap, Wanted, tapped
 from services.domain.dedupe import BUCKET_MS, HORIZON_MS
@@ -139,7 +139,12 @@ class Refolding:
 
     async def _fold(self, asked: Asked) -> Folded:
         ends = await self._log.ends(self._topics.events.name)
-        wanted = Wanted(asked.start, asked.end, asked.scope)
+        changing = {
+            name: (*event.own, SOURCE.name)
+            for name, event in asked.program.catalogue.events.items()
+            if event.images is not None
+        }
+        wanted = Wanted(asked.start, asked.end, asked.scope, changing=changing)
         observers = {number: self._observer(number, wanted, asked) for number in ends}
         folded = Folded({partition: first for partition, (first, _) in ends.items()}, observers, asked.key)
         if asked.run == LIVE and asked.of_events and asked.by_occurrence:

@@ -136,7 +136,7 @@ def _timeline(
             events[identity] = int(batch.time[row]), identity, event, derived
     table = CaseTable.of(program, process, strings)
     table.update(
-        [CaseEvents(type_, rows.hash("key"), rows, rows.texts) for (type_, _, _), rows in batch.rows(keep)]
+        [CaseEvents(type_, rows.hash("key"), rows, rows.texts) for (type_, *_), rows in batch.rows(keep)]
     )
     table.now = now
     row = table.find(key)

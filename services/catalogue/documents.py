@@ -263,6 +263,24 @@ class ReversesSpec(Model):
     )
 
 
+class ImagesSpec(Model):
+    """Where events carry a row before and after a change."""
+
+    time: str = Field(
+        description="The row's field (timestamp or date) that says when what it tells of occurred."
+    )
+    before: str = Field(
+        "before", description="The member of `data` with the row before; `before` unless said."
+    )
+    after: str = Field("after", description="The member of `data` with the row after; `after` unless said.")
+    op: str = Field(
+        "op", description="The member of `data` that may say what was done: c, r, u or d; `op` unless said."
+    )
+    timezone: str = Field(
+        "UTC", description="The time zone in which a `time` that is a date begins; UTC unless said."
+    )
+
+
 class EventTypeSpec(Model):
     """A kind of business fact."""
 
@@ -280,6 +298,9 @@ class EventTypeSpec(Model):
         None, description="How an event corrects or withdraws an earlier one."
     )
     reverses: ReversesSpec | None = Field(None, description="Which events of another type it withdraws.")
+    images: ImagesSpec | None = Field(
+        None, description="Its events carry a row before and after a change; `fields` are the row's."
+    )
     times: dict[Literal["posted", "recorded"], str] = Field(
         default_factory=dict,
         description="`posted`, `recorded` → the timestamp field that says when it was; see a KPI's `time`.",

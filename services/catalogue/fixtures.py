@@ -22,7 +22,7 @@ from services.catalogue.read import TESTS, Document, Path_, read_file
 from services.catalogue.rehearsal import Observed, Rehearsal, Sent
 from services.catalogue.shape import explain_all
 from services.catalogue.words import parse_duration
-from services.domain.catalogue import Agg, Catalogue, FieldType, Kpi, MeasureSpec
+from services.domain.catalogue import Agg, Catalogue, EventType, FieldType, Kpi, MeasureSpec
 from services.domain.facts import Reason, Status
 from services.domain.filters import Evaluator
 from services.domain.lookups import Tables
@@ -220,12 +220,9 @@ def _sent(catalogue: Catalogue, event: EventFixture, start: int, number: int) ->
     first = _at(event.at, start)
     delay = (_at(event.arrives, start) if event.arrives else first) - first
     known = catalogue.events.get(event.type)
-    times = {
-        name for name, field in (known.fields if known else {}).items() if field.type is FieldType.TIMESTAMP
-    }
     for n in range(1, event.repeat + 1):
         at = first + (n - 1) * event.every
-        data = {name: _value(value, n, at if name in times else None) for name, value in event.data.items()}
+        data = _data(known, event.data, n, at)
         body = {
             "specversion": "1.0",
             "id": _counted(event.id, n) if event.id else f"{number}.{n}",
@@ -236,6 +233,22 @@ def _sent(catalogue: Catalogue, event: EventFixture, start: int, number: int) ->
             "data": data,
         }
         yield Sent(number, at + delay, body)
+
+
+def _data(event: EventType | None, data: Mapping[str, Any], n: int, at: int) -> dict[str, Any]:
+    """The fields of an event at ``at``; of one that carries a row before and after a change, those of both."""
+    fields = {} if event is None else event.fields
+    times = {name for name, field in fields.items() if field.type is FieldType.TIMESTAMP}
+    images = None if event is None else event.images
+    rows = () if images is None else (images.before, images.after)
+
+    def row(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _value(value, n, at if name in times else None) for name, value in values.items()}
+
+    return {
+        name: row(value) if name in rows and isinstance(value, dict) else row({name: value})[name]
+        for name, value in data.items()
+    }
 
 
 def _value(value: Any, n: int, at: int | None) -> Any:

@@ -28,8 +28,9 @@ def check_subtractable(
     document: Document, path: Path_, agg: Agg, event: EventType | None
 ) -> Iterator[Problem]:
     """A minimum cannot give back a value: nobody knows the next one."""
-    if event is not None and event.correctable is not None and agg in _FIXED:
-        message = f"{agg} cannot be kept over {event.name}, whose events may be corrected: nothing subtracts from it"
+    if event is not None and (event.correctable or event.images) and agg in _FIXED:
+        why = "whose events may be corrected" if event.images is None else "whose rows may change"
+        message = f"{agg} cannot be kept over {event.name}, {why}: nothing subtracts from it"
         remedy = f"use {_INSTEAD.get(agg, 'count, sum, avg, distinct or percentile')}"
         yield document.problem(path, message, remedy)
 

@@ -14,6 +14,7 @@ from services.catalogue.lint_dues import (
     check_reported,
     event_fields,
 )
+from services.catalogue.lint_images import CASES, check_images
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
 from services.catalogue.words import EVENT_NAME, FIELD_NAME
@@ -61,6 +62,7 @@ def check_event(document: Document, event: EventType, known: Known) -> Iterator[
     for index, name in enumerate(event.dimensions):
         yield from check_dimension(document, (*spec, "dimensions", index), name, event.fields)
     yield from check_corrections(document, event, known)
+    yield from check_images(document, event)
     yield from _check_times(document, event)
     yield from _check_link(document, event.link, {*event.fields, *EVENT_NAMES})
 
@@ -176,10 +178,15 @@ def _check_origin(
 
 def _check_object(document: Document, process: Process, known: Known) -> Iterator[Problem]:
     concerned = {name for event in known.catalogue.events.values() for name in event.objects}
+    for index, step in enumerate(process.steps):
+        event = known.event(step.event)
+        if event is not None and event.images is not None:
+            message = f"{step.event} carries rows before and after a change, which make no cases"
+            yield document.problem(("spec", "steps", index, "event"), message, CASES)
     if process.object in concerned:
         for index, step in enumerate(process.steps):
             event = known.event(step.event)
-            if event is not None and process.object not in event.objects:
+            if event is not None and event.images is None and process.object not in event.objects:
                 message = f"{step.event} does not concern the object {process.object!r}"
                 remedy = f"add {process.object!r} to the objects of {step.event}"
                 yield document.problem(("spec", "steps", index, "event"), message, remedy)

@@ -10,6 +10,7 @@ from services.catalogue.known import Known, check_zone, one_of, repeated
 from services.catalogue.lint_corrections import check_subtractable
 from services.catalogue.lint_dues import check_moment, event_fields
 from services.catalogue.lint_facts import check_dimension
+from services.catalogue.lint_images import check_recorded
 from services.catalogue.lint_sources import check_reconciliation
 from services.catalogue.meaning import NUMBERS
 from services.catalogue.problems import Problem, did_you_mean
@@ -75,6 +76,8 @@ def _check_time(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]
         if found is not None and kpi.time is Time.POSTED and Time.POSTED not in found.times:
             message = f"nothing says when {found.name} was posted"
             yield document.problem(path, message, f"add times: {{posted: FIELD}} to {found.name}")
+        if kpi.time is Time.RECORDED:
+            yield from check_recorded(document, path, found)
 
 
 def _check_window(document: Document, kpi: Kpi) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from services.catalogue.documents import (
     DueSpec,
     EventTypeDocument,
     FieldSpec,
+    ImagesSpec,
     KpiDocument,
     KpiSpec,
     LevelSpec,
@@ -42,6 +43,7 @@ from services.domain.catalogue import (
     Field,
     FieldType,
     FromLookup,
+    Images,
     Kpi,
     KpiType,
     Lookup,
@@ -85,6 +87,7 @@ def event_type(document: EventTypeDocument) -> EventType:
         sources=tuple(spec.sources),
         correctable=None if spec.correctable is None else _correctable(spec.correctable),
         reverses=None if spec.reverses is None else _reverses(spec.reverses),
+        images=None if spec.images is None else _images(spec.images),
         link=spec.link,
         times={Time(name): field for name, field in spec.times.items()},
     )
@@ -295,6 +298,10 @@ def window(spec: WindowSpec) -> Window:
 
 def _correctable(spec: CorrectableSpec) -> Correctable:
     return Correctable(spec.key, spec.version, spec.withdrawn, spec.horizon)
+
+
+def _images(spec: ImagesSpec) -> Images:
+    return Images(spec.time, spec.before, spec.after, spec.op, spec.timezone)
 
 
 def _reverses(spec: ReversesSpec) -> Reverses:

@@ -13,6 +13,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "EventType: a field": documents.FieldSpec,
     "EventType: corrections": documents.CorrectableSpec,
     "EventType: a reversal": documents.ReversesSpec,
+    "EventType: rows before and after a change": documents.ImagesSpec,
     "EventType: a unit that events say": documents.UnitOf,
     "EventType: a field from a look-up": documents.FieldLookupSpec,
     "EventType: a converted field": documents.ConvertSpec,

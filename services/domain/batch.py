@@ -1,4 +1,4 @@
-"""Several decoded frames of one partition as rows per (event type, process, primary).
+"""Several decoded frames of one partition as rows per (event type, process, primary, image).
 
 Columns are put together when they are asked for, and only then: of most fields nobody asks. Strings that somebody
 asks for by code are interned in the partition's ``Strings``; the rest stay what they are in the frames.
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.catalogue import FieldType
-from services.domain.frames import Block, Frame
+from services.domain.catalogue import CHANGED, FieldType
+from services.domain.frames import Block, Frame, Group, Image
 from services.domain.identity import hash64
 from services.domain.index import Index
 from services.domain.rows import NULL, Codes, Flags, Hashes, Mask, Numbers, Places, Strings, hash_numbers
@@ -127,12 +127,15 @@ class Envelope(NamedTuple):
 
 
 class BlockRows:
-    """``Rows`` over the blocks of one (event type, process, primary)."""
+    """``Rows`` over the blocks of one ``Group``."""
 
-    def __init__(self, parts: Sequence[Part], dictionary: Dictionary, envelope: Envelope) -> None:
+    def __init__(
+        self, parts: Sequence[Part], dictionary: Dictionary, envelope: Envelope, image: Image | None = None
+    ) -> None:
         self.parts = parts
         self.dictionary = dictionary
         self.n = envelope.time.size
+        self._image = image
         self._own = {"": envelope.keys}
         self._numbers = {"time": envelope.time}
         self._codes: dict[str, Codes] = {}
@@ -146,8 +149,9 @@ class BlockRows:
 
     @property
     def weight(self) -> Numbers | None:
-        """Events are only ever added."""
-        return None
+        """Events are only ever added; of changed rows those before are taken back."""
+        image = self._image
+        return None if image is None or image.weight > 0 else np.full(self.n, image.weight)
 
     def number(self, name: str) -> Numbers:
         """See ``Rows``."""
@@ -271,19 +275,19 @@ def _shifted(codes: Codes, parts: Sequence[Part], dictionary: Dictionary) -> Pla
 class Batch:
     """Frames of one run and partition, in log order, with no barrier between them.
 
-    Rows of one (event type, process, primary) lie together, each of these in the order of the log; ``in_log_order``
-    has them all as the log has them. ``identity`` (of this copy) and what the ``envelope`` holds have an element per
-    row.
+    Rows of one ``Group`` lie together, each of these in the order of the log. ``identity`` (of this copy) and what the
+    ``envelope`` holds have an element per row. ``pairs`` are the rows of changes, after and before: what becomes of
+    the one becomes of the other.
     """
 
     def __init__(self, frames: Sequence[Frame], interner: Interner) -> None:
         self.frames = frames
         self.dictionary = Dictionary(frames, interner)
-        groups: dict[tuple[str, str, bool], list[tuple[int, Block]]] = {}
+        groups: dict[Group, list[tuple[int, Block]]] = {}
         for number, frame in enumerate(frames):
             for block in frame.blocks:
-                groups.setdefault((block.type, block.process, block.primary), []).append((number, block))
-        self._groups: dict[tuple[str, str, bool], list[Part]] = {}
+                groups.setdefault(block.group, []).append((number, block))
+        self._groups: dict[Group, list[Part]] = {}
         self.n = 0
         for key, blocks in groups.items():
             parts = self._groups[key] = []
@@ -298,14 +302,30 @@ class Batch:
             keys,
             self.dictionary.hashes[keys],
         )
-        salts = np.array([_salt(process) for _, process, _ in self._groups], np.uint64)
+        self.pairs = [
+            (_place(self._groups[group._replace(primary=True, image=Image.AFTER)]), _place(parts))
+            for group, parts in self._groups.items()
+            if group.image is Image.BEFORE
+        ]
+        salts = np.array([_salt(group.process) for group in self._groups], np.uint64)
         sizes = [sum(part.n for part in parts) for parts in self._groups.values()]
         self.identity: Hashes = self.envelope.identity ^ np.repeat(salts, sizes)
 
     @property
     def time(self) -> Numbers:
-        """Each row's event time."""
+        """When what each row tells of occurred."""
         return self.envelope.time
+
+    @cached_property
+    def said(self) -> Numbers:
+        """When each row's event says that it happened: of a changed row, when it was changed."""
+        changed = [part for part in self.parts if part.block.group.image is not None]
+        if not changed:
+            return self.envelope.time
+        said = self.envelope.time.copy()
+        for part in changed:
+            said[part.start : part.start + part.n] = part.block.column(CHANGED.name)
+        return said
 
     @cached_property
     def frame(self) -> Places:
@@ -319,12 +339,17 @@ class Batch:
 
     @cached_property
     def in_log_order(self) -> Places:
-        """All rows, as the log has them."""
-        parts = sorted(self.parts, key=lambda part: (part.frame, part.block.first))
+        """The rows as the log has them, but for those before a change."""
+        own = (
+            [part for part in self.parts if part.block.group.image is not Image.BEFORE]
+            if self.pairs
+            else self.parts
+        )
+        parts = sorted(own, key=lambda part: (part.frame, part.block.first))
         sizes = [part.n for part in parts]
         before = [0, *accumulate(sizes)]
         shifts = [part.start - first for part, first in zip(parts, before, strict=False)]
-        return np.arange(self.n) + np.repeat(np.array(shifts, np.intp), sizes)
+        return np.arange(before[-1]) + np.repeat(np.array(shifts, np.intp), sizes)
 
     def sources(self) -> Codes:
         """Each row's source as a code of the partition's strings."""
@@ -332,23 +357,31 @@ class Batch:
         return self.dictionary.intern(_shifted(own, self.parts, self.dictionary))
 
     def origin(self, row: int) -> tuple[int, int]:
-        """The frame that ``row`` came in, and its index among the frame's events."""
+        """The frame that the event of ``row`` came in, and its index among the frame's events."""
+        for after, before in self.pairs:
+            if before.start <= row < before.stop:
+                row += after.start - before.start
         part = next(part for part in self.parts if row < part.start + part.n)
         return part.frame, part.block.first + row - part.start
 
-    def rows(self, keep: Mask | None) -> Iterator[tuple[tuple[str, str, bool], BlockRows]]:
-        """Rows by (event type, process, primary); ``keep`` says which rows count (None: all)."""
+    def rows(self, keep: Mask | None) -> Iterator[tuple[Group, BlockRows]]:
+        """Rows by group, those after a change ahead of those before; ``keep`` says which count (None: all)."""
         envelope = self.envelope if keep is None else self.envelope.at(keep)
         start = 0
         for key, parts in self._groups.items():
             own = parts if keep is None else [kept for part in parts if (kept := _some(part, keep)).n]
             end = start + sum(part.n for part in own)
             if end > start:
-                yield key, BlockRows(own, self.dictionary, envelope.at(slice(start, end)))
+                yield key, BlockRows(own, self.dictionary, envelope.at(slice(start, end)), key.image)
             start = end
 
     def _of_parts(self, values: list[int]) -> Places:
         return np.repeat(np.array(values, np.intp), [part.n for part in self.parts])
+
+
+def _place(parts: Sequence[Part]) -> slice:
+    """The rows of parts that lie together."""
+    return slice(parts[0].start, parts[-1].start + parts[-1].n)
 
 
 def _some(part: Part, keep: Mask) -> Part:

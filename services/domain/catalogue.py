@@ -133,6 +133,27 @@ class Reverses:
 
 
 @dataclass(frozen=True, slots=True)
+class Images:
+    """Events carry a row as it was ``before`` a change and as it is ``after`` it: objects in their ``data``, of which
+    either may be absent. The fields of the event type are the row's.
+
+    ``time`` is the field (a timestamp; or a date, from whose beginning in ``timezone`` on it counts) that says when
+    what the row tells of occurred; the event's own time says when the row was changed. ``op`` names the member of
+    ``data`` that may say what was done, in Debezium's letters.
+    """
+
+    time: str
+    before: str = "before"
+    after: str = "after"
+    op: str = "op"
+    timezone: str = "UTC"
+
+
+CHANGED = Field("~changed", FieldType.TIMESTAMP, description="when the row was changed")
+"""The column of event types with images that holds the event's own time; no field can be called so."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventType:
     """A kind of business fact.
 
@@ -153,6 +174,7 @@ class EventType:
     times: Mapping[Time, str] = field(default_factory=dict)
     correctable: Correctable | None = None
     reverses: Reverses | None = None
+    images: Images | None = None
 
     @property
     def by_id(self) -> bool:
@@ -162,7 +184,8 @@ class EventType:
     @property
     def columns(self) -> tuple[Field, ...]:
         """What frames carry of its events: the fields, and what of the envelope is read beside them."""
-        return (*self.fields.values(), *(NAMED if self.by_id else ()))
+        beside = NAMED if self.by_id else () if self.images is None else (CHANGED,)
+        return (*self.fields.values(), *beside)
 
     @property
     def own(self) -> Mapping[str, Field]:

@@ -172,6 +172,7 @@ def _unconverted(
         _process_words(catalogue, part.feed),
         _correction_words(catalogue, part.feed),
         *_time_words(catalogue, part.feed),
+        *_image_words(catalogue, part.feed),
     ]
     kind = type(part.feed).__name__.removesuffix("Feed").lower()
     name = f"{kind}.unconverted.{'.'.join(sorted(after))}@{digest_of(words)}"
@@ -397,6 +398,7 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
             _process_words(catalogue, part.feed),
             _correction_words(catalogue, part.feed),
             *_time_words(catalogue, part.feed),
+            *_image_words(catalogue, part.feed),
             *derived,
         ]
     )
@@ -414,8 +416,13 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
 
 
 def is_revocable(catalogue: Catalogue, feed: Feed) -> bool:
-    """Whether what the feed tells may be taken back: always of cases, of events that can be corrected."""
-    return not isinstance(feed, EventFeed) or catalogue.events[feed.event].correctable is not None
+    """Whether what the feed tells may be taken back: always of cases, of events that can be corrected or carry the
+    row before a change.
+    """
+    if not isinstance(feed, EventFeed):
+        return True
+    event = catalogue.events[feed.event]
+    return event.correctable is not None or event.images is not None
 
 
 def _quantity_scale(catalogue: Catalogue, feed: QuantityFeed, fields: Mapping[str, Field]) -> int:
@@ -459,6 +466,12 @@ def _correction_words(catalogue: Catalogue, feed: Feed) -> object:
         event.name for event in catalogue.events.values() if event.reverses and event.reverses.event in types
     ]
     return [said, reversing] if any(said.values()) else None
+
+
+def _image_words(catalogue: Catalogue, feed: Feed) -> list[object]:
+    """How events of the feed carry rows before and after a change; nothing where they do not."""
+    images = catalogue.events[feed.event].images if isinstance(feed, EventFeed) else None
+    return [] if images is None else [asdict(images)]
 
 
 def _process_words(catalogue: Catalogue, feed: Feed) -> object:

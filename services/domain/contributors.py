@@ -2,14 +2,14 @@
 
 The engine keeps sums, not rows. So that a list can never differ from the number, the log is folded once more by the
 same engine, with a ``Tap`` in place of each table of cells: it is handed exactly the rows that the cells would be, and
-keeps those of one window and scope. What a case or a correctable event added and took back cancels out; what is left
-are the contributors.
+keeps those of one window and scope. What a case or a correctable event added and took back cancels out, and so do the
+rows before and after changes that say the same; what is left are the contributors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -20,7 +20,7 @@ from services.domain.aggregates import SKETCHED, Aggregates, buckets, combine, e
 from services.domain.catalogue import Agg, Direction, Kpi, KpiType, WindowKind
 from services.domain.cells import CellTable
 from services.domain.compile import is_revocable
-from services.domain.corrections import processes_of
+from services.domain.corrections import content, processes_of
 from services.domain.program import (
     Cube,
     DueFeed,
@@ -54,15 +54,16 @@ ROW = np.dtype(
     ]
 )
 """One row: in which partition, and in the folding of which record (or a few after it); the hash of the case (0: an
-event), the identity (the event's, case's or item's); when it counts; its number (``NULL``: none) or, for distinct, the
-hash of its value; its scope and weight.
+event; of a row that changes, of what it says), the identity (the event's, case's or item's); when it counts; its number
+(``NULL``: none) or, for distinct, the hash of its value; its scope and weight.
 """
 
 RowArray = NDArray[Any]
 
 _EVER = -(2**62)
 _LEVELS = (OpenFeed, OverdueFeed, WaitingFeed)
-_ALL = ("case", "identity", "scope", "time", "number", "hash")
+_CONTENT = ("case", "scope", "time", "number", "hash")
+_ALL = ("identity", *_CONTENT)
 _COMPACT = 1 << 20
 
 
@@ -90,12 +91,15 @@ ROLES = {
 
 @dataclass(slots=True)
 class Wanted:
-    """Rows at ``scope`` that count in [start, end). ``place`` is the record that is being folded, -1 before any."""
+    """Rows at ``scope`` that count in [start, end). ``place`` is the record that is being folded, -1 before any.
+    ``changing`` are the event types that carry rows before and after a change, and the fields that tell rows apart.
+    """
 
     start: int
     end: int
     scope: Mapping[str, str]
     place: int = -1
+    changing: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class Tap(CellTable):
@@ -137,8 +141,15 @@ class Tap(CellTable):
         found = next(one for one in self.cube.measures if one.id == measure)
         if not found.revocable:
             return kept
-        kept = netted(kept, _ALL)
+        kept = netted(kept, _CONTENT if self._fields(found.feed) else _ALL)
         return netted(kept, ("identity", "scope")) if isinstance(found.feed, _LEVELS) else kept
+
+    def changes(self, measure: str) -> bool:
+        """Whether the rows of a measure change: those that cancel out may be of different partitions."""
+        return any(one.id == measure and self._fields(one.feed) for one in self.cube.measures)
+
+    def _fields(self, feed: Feed) -> Collection[str]:
+        return self._wanted.changing.get(feed.event, ()) if isinstance(feed, EventFeed) else ()
 
     def scope(self, number: int) -> tuple[str, ...]:
         """The values of a scope, in order of the cube's dimensions."""
@@ -161,6 +172,8 @@ class Tap(CellTable):
         kept["identity"] = rows.hash("identity")[at]
         if not isinstance(measure.feed, EventFeed):
             kept["case"] = rows.hash("case")[at]
+        elif fields := self._fields(measure.feed):
+            kept["case"] = content(rows, fields)[at]
         kept["time"], kept["scope"] = rows.number("time")[at], scopes[at]
         kept["weight"] = 1 if rows.weight is None else rows.weight[at]
         name = number_of(measure)
@@ -320,13 +333,16 @@ def gathered(taps: Iterable[tuple[int, Tap]], measure: str) -> tuple[RowArray, l
     """The rows of a measure in all partitions, their scopes numbered anew: numbers in the list returned."""
     numbers: dict[tuple[str, ...], int] = {}
     found = [np.empty(0, ROW)]
+    changes = False
     for partition, tap in taps:
         if measure not in tap.measures:
             continue
+        changes = changes or tap.changes(measure)
         rows = tap.rows(measure)
         rows["partition"] = partition
         used, at = np.unique(rows["scope"], return_inverse=True)
         anew = [numbers.setdefault(tap.scope(scope), len(numbers)) for scope in used.tolist()]
         rows["scope"] = np.array(anew, np.int64)[at] if rows.size else rows["scope"]
         found.append(rows)
-    return np.concatenate(found), list(numbers)
+    together = np.concatenate(found)
+    return netted(together, _CONTENT) if changes else together, list(numbers)

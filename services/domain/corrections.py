@@ -6,7 +6,7 @@ partitions of their cases. Nothing here costs anything for other event types.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from services.domain.case_events import CaseEvents
 from services.domain.catalogue import Agg, Correctable, EventType, Field, FieldType, Reverses, Time
 from services.domain.ledger import FINAL, FIRST, LAST_RANK, Kept, Ledger, Said
 from services.domain.program import EventFeed, Filter, Program
-from services.domain.rows import NULL, Columns, Hashes, Mask, Numbers, Places, Strings, hash_numbers
+from services.domain.rows import NULL, Columns, Hashes, Mask, Numbers, Places, Rows, Strings, hash_numbers
 from services.domain.snapshots import prefixed, under
 from services.domain.texts import Packed
 from services.domain.times import retimed
@@ -153,7 +153,7 @@ class Corrections:
             keys = rows.hash(how.key)
             version = _versions(rows, how.version)
             withdrawn = self._withdrawn(type_, rows)
-        rank = np.where(withdrawn, np.uint64(LAST_RANK), content(rows, type_))
+        rank = np.where(withdrawn, np.uint64(LAST_RANK), content(rows, type_.fields))
         times = {
             time: retimed(rows, type_, time, lambda: copies.came).time
             for time in self._ledgers[type_.name, process].times
@@ -200,10 +200,10 @@ def kept_columns(program: Program, event: str, process: str) -> Kept:
     return Kept(**forms, times=frozenset(times))
 
 
-def content(rows: BlockRows, type_: EventType) -> Hashes:
-    """A hash of what each row says: when, and all of its fields."""
+def content(rows: Rows, fields: Iterable[str]) -> Hashes:
+    """A hash of what each row says: when, and in these fields."""
     mixed = hash_numbers(rows.number("time"))
-    for name in type_.fields:
+    for name in fields:
         mixed = (mixed ^ rows.hash(name)) * _MIX
         mixed ^= mixed >> np.uint64(29)
     return np.minimum(mixed, np.uint64(LAST_RANK - 1))

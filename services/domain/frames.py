@@ -3,7 +3,8 @@ the events topic holds.
 
 A block holds the events of one type as one process sees them: an event that concerns objects of several processes
 stands in one block for each, in that process's partition, and exactly one of these copies is *primary*. An event of
-no process has one primary copy with process "". Field columns follow the catalogue's EventType; the canonical event
+no process has one primary copy with process "". An event that carries a row before and after a change stands in
+blocks of images. Field columns follow the catalogue's EventType; the canonical event
 itself (JSON) is cold: carried along, never decoded by the engine.
 """
 
@@ -44,6 +45,25 @@ class Kind(StrEnum):
     SOURCE = "source"
 
 
+class Image(StrEnum):
+    """Which image of a changed row a block holds: of one that is ``new``, of one that is ``gone``, or, of one that
+    was changed, the row ``after`` and ``before``.
+
+    In a frame the rows after and those before have blocks of one length, and those at one place are of one event.
+    The row before is then no event by itself, and not primary.
+    """
+
+    NEW = "new"
+    AFTER = "after"
+    BEFORE = "before"
+    GONE = "gone"
+
+    @property
+    def weight(self) -> int:
+        """+1 where the row is added, -1 where it is taken back."""
+        return 1 if self in {Image.NEW, Image.AFTER} else -1
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """Who a record belongs to, and when.
@@ -82,6 +102,20 @@ class Row(NamedTuple):
     cold: bytes
 
 
+class Group(NamedTuple):
+    """What the rows of a block have in common."""
+
+    type: str
+    process: str
+    primary: bool
+    image: Image | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether KPIs over events read them."""
+        return self.primary or self.image is Image.BEFORE
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a block: ``types`` by field, ``places`` as (section, number among the section's columns).
@@ -89,9 +123,7 @@ class Layout:
     A section holds the columns of one width, of all blocks one behind the other; ``sizes`` counts this block's.
     """
 
-    type: str
-    process: str
-    primary: bool
+    group: Group
     types: Mapping[str, FieldType]
     places: Mapping[str, tuple[int, int]]
     sizes: tuple[int, int, int]
@@ -114,15 +146,28 @@ class Block:
     ``first`` is the index of the block's first event among the frame's events.
     """
 
-    type: str
-    process: str
-    primary: bool
+    group: Group
     n: int
     first: int
     types: Mapping[str, FieldType]
     _layout: Layout
     _starts: tuple[int, int, int]
     _table: Table
+
+    @property
+    def type(self) -> str:
+        """The event type."""
+        return self.group.type
+
+    @property
+    def process(self) -> str:
+        """The process that sees them so; "" where there is none."""
+        return self.group.process
+
+    @property
+    def primary(self) -> bool:
+        """Whether these are their events' primary copies."""
+        return self.group.primary
 
     @property
     def identity(self) -> Hashes:
@@ -196,6 +241,12 @@ class Frame:
         """The canonical event (JSON) at ``block.first + row``."""
         return self.cold[self.cold_offsets[index] : self.cold_offsets[index + 1]].tobytes()
 
+    def primary_events(self) -> Iterator[bytes]:
+        """Each event (JSON) whose primary copy is here."""
+        for block in self.blocks:
+            if block.primary:
+                yield from map(self.event, range(block.first, block.first + block.n))
+
 
 _NUMBERS, _CODES, _FLAGS = range(3)
 _SECTIONS = {
@@ -208,6 +259,9 @@ _SECTIONS = {
 }
 
 
+_Key = tuple[str | bool, ...]
+"""(type, process, primary) of a block; of one of images with its image."""
+
 _LAYOUTS = 4096
 # Identity, time, source, key and about ten fields.
 _ROW_BYTES = 80
@@ -219,14 +273,16 @@ class FrameBuilder:
     def __init__(self, fields: Mapping[str, Sequence[Field]]) -> None:
         """``fields`` gives each event type's fields in catalogue order."""
         self._fields = fields
-        self._laid_out: dict[tuple[str, str, bool], tuple[str, list[int]]] = {}
-        self._rows: dict[tuple[str, str, bool], list[Row]] = {}
+        self._laid_out: dict[_Key, tuple[str, list[int]]] = {}
+        self._rows: dict[_Key, list[Row]] = {}
         self.events = 0
         self.bytes = 0
 
-    def add(self, row: Row) -> None:
-        """Take one row; ``events`` and ``bytes`` (an estimate from above) grow."""
-        group = row[:3]
+    def add(self, row: Row, image: Image | None = None) -> None:
+        """Take one row; ``events`` and ``bytes`` (an estimate from above) grow. Both images of a change go into the
+        same frame.
+        """
+        group: _Key = row[:3] if image is None else (*row[:3], image)
         rows = self._rows.get(group)
         if rows is None:
             rows = self._rows[group] = []
@@ -263,7 +319,7 @@ class FrameBuilder:
             **_head(head),
             "low": min(times, default=0),
             "high": max(times, default=0),
-            "count": sum(len(rows) for (_, _, primary), rows in self._rows.items() if primary),
+            "count": sum(len(rows) for (_, _, primary, *_), rows in self._rows.items() if primary),
             "blocks": blocks,
         }
         self._rows = {}
@@ -286,9 +342,9 @@ class FrameBuilder:
             },
         )
 
-    def _lay_out(self, group: tuple[str, str, bool]) -> tuple[str, list[int]]:
+    def _lay_out(self, group: _Key) -> tuple[str, list[int]]:
         """A block's layout as text (see ``_layout``), and the section of each of its columns; remembered."""
-        fields = self._fields[group[0]]
+        fields = self._fields[str(group[0])]
         text = json.dumps([*group, [(field.name, field.type) for field in fields]], separators=(",", ":"))
         self._laid_out[group] = made = text, [_SECTIONS[field.type] for field in fields]
         return made
@@ -346,9 +402,7 @@ def _blocks(table: Table, listing: Sequence[tuple[str, int]]) -> list[Block]:
     for text, n in listing:
         layout = _layout(text)
         starts = (numbers, codes, flags)
-        blocks.append(
-            Block(layout.type, layout.process, layout.primary, n, first, layout.types, layout, starts, table)
-        )
+        blocks.append(Block(layout.group, n, first, layout.types, layout, starts, table))
         first += n
         numbers += n * layout.sizes[_NUMBERS]
         codes += n * layout.sizes[_CODES]
@@ -358,7 +412,7 @@ def _blocks(table: Table, listing: Sequence[tuple[str, int]]) -> list[Block]:
 
 @lru_cache(maxsize=_LAYOUTS)
 def _layout(text: str) -> Layout:
-    kind, process, primary, fields = json.loads(text)
+    kind, process, primary, *image, fields = json.loads(text)
     types = {name: FieldType(type_) for name, type_ in fields}
     sizes = [0, 0, 0]
     places = {}
@@ -366,7 +420,8 @@ def _layout(text: str) -> Layout:
         section = _SECTIONS[type_]
         places[name] = section, sizes[section]
         sizes[section] += 1
-    return Layout(kind, process, primary, types, places, (sizes[0], sizes[1], sizes[2]))
+    group = Group(kind, process, primary, Image(image[0]) if image else None)
+    return Layout(group, types, places, (sizes[0], sizes[1], sizes[2]))
 
 
 def _head(head: Head) -> dict[str, Any]:

@@ -9,12 +9,28 @@ that are steps of its process.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from services.domain.cells import floor_behind
 from services.domain.program import Cube, EventFeed, Feed, Program
 from services.domain.rows import Mask, Numbers
+
+
+class Late(NamedTuple):
+    """Which rows are late, and which of these too late."""
+
+    late: Mask
+    too_late: Mask
+
+    def joined(self, other: Late) -> Late:
+        """What is so by either."""
+        return Late(self.late | other.late, self.too_late | other.too_late)
+
+    def without(self, other: Late) -> Late:
+        """What is not so by ``other`` already."""
+        return Late(self.late & ~other.late, self.too_late & ~other.too_late)
 
 
 def dependents(program: Program) -> Mapping[EventFeed, Sequence[Cube]]:
@@ -33,8 +49,8 @@ def may_be_late(cubes: Sequence[Cube], earliest: int, watermark: int) -> bool:
     return any(earliest + cube.lateness_ms < watermark for cube in cubes)
 
 
-def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask, Mask]:
-    """Per event at ``time``, with the ``watermark`` before its frame: late, too late."""
+def lateness(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> Late:
+    """Per event at ``time``, with the ``watermark`` before its frame."""
     is_late = np.zeros(time.size, np.bool_)
     too_late = np.zeros(time.size, np.bool_)
     for cube in cubes:
@@ -42,7 +58,7 @@ def late(cubes: Sequence[Cube], time: Numbers, watermark: Numbers) -> tuple[Mask
         is_late |= pane + cube.pane_ms + cube.lateness_ms <= watermark
         if not cube.carry:
             too_late |= pane < floor_behind(cube, watermark)
-    return is_late | too_late, too_late
+    return Late(is_late | too_late, too_late)
 
 
 def _events(feed: Feed, steps: Mapping[str, Iterable[str]]) -> Iterable[EventFeed]:

@@ -81,7 +81,7 @@ class Observer:
             frame = decode(value)
             tenant = frame.head.tenant
             if len(value) <= _KEPT_PAYLOAD:
-                events = b",".join(map(frame.event, range(frame.head.count)))
+                events = b",".join(frame.primary_events())
                 payload = f"[{events.decode(errors='replace')}]"
         self.unfoldable += 1
         self._refuse(offset, "unfoldable", error, tenant, payload)

@@ -26,8 +26,8 @@ from services.domain.cells import CellTable
 from services.domain.corrections import Corrections
 from services.domain.dedupe import Dedupe
 from services.domain.facts import CaseFacts, DeadLetter
-from services.domain.frames import Frame
-from services.domain.lateness import dependents, late, may_be_late
+from services.domain.frames import Frame, Group, Image
+from services.domain.lateness import Late, dependents, lateness, may_be_late
 from services.domain.partials import ENDLESS
 from services.domain.program import Cube, EventFeed, Feed, Measure, Program, process_of
 from services.domain.rows import Columns, Mask, Numbers, Strings
@@ -143,12 +143,14 @@ class RunState:
         levels = self._hear(batch, keep)
         top = int(levels.max())
         events: dict[str, list[CaseEvents]] = {}
-        for (type_, process, primary), rows in batch.rows(keep):
+        after: dict[str, Late] = {}
+        for group, rows in batch.rows(keep):
+            type_, process, primary, _ = group
             told = Told(rows, partial(rows.of_frames, levels), top)
-            timed = self._timed(type_, told, rows, frames) if primary else []
+            timed = self._timed(type_, told, rows, frames) if group.counted else []
             if primary:
                 self.accounts.count(type_, rows)
-                self._late(type_, timed, rows, batch, frames)
+            self._late(type_, self._lateness(group, timed, rows, after), rows, batch, frames)
             if self._corrections.concern(type_):
                 self._correct(type_, process, rows, batch, frames, primary=primary)
                 if self._corrections.hold(type_, process):
@@ -287,9 +289,9 @@ class RunState:
     def _believed(self, batch: Batch, frames: Frames) -> Mask | None:
         """Leave out what claims to come from the future (of a live run; an import has its own time). None: nothing."""
         ingests = [frame.head.ingest for _, frame in frames]
-        if self.run != LIVE or batch.time.max() <= min(ingests) + FUTURE_MS:
+        if self.run != LIVE or batch.said.max() <= min(ingests) + FUTURE_MS:
             return None
-        believed: Mask = batch.time <= np.array(ingests)[batch.frame] + FUTURE_MS
+        believed: Mask = batch.said <= np.array(ingests)[batch.frame] + FUTURE_MS
         refused = batch.in_log_order[(~believed & batch.primary)[batch.in_log_order]]
         self._count("quarantined", refused.size)
         self._list(refused, batch, frames, "future", "is further ahead of its arrival than 5 minutes")
@@ -303,6 +305,8 @@ class RunState:
             repeated = at[~fresh]
             keep = np.ones(batch.n, np.bool_) if keep is None else keep
             keep[repeated] = False
+            for after, before in batch.pairs:
+                keep[before] = keep[after]
             self._count("duplicates", np.count_nonzero(batch.primary[repeated]))
         if keep is None:
             self._count("events", sum(part.n for part in batch.parts if part.block.primary))
@@ -312,7 +316,7 @@ class RunState:
 
     def _hear(self, batch: Batch, keep: Mask | None) -> Numbers:
         """Move the watermark frame by frame; returns what it was before each."""
-        codes, frame, time, primary = batch.sources(), batch.frame, batch.time, batch.primary
+        codes, frame, time, primary = batch.sources(), batch.frame, batch.said, batch.primary
         if keep is not None:
             codes, frame, time, primary = codes[keep], frame[keep], time[keep], primary[keep]
         known = np.bincount(codes).nonzero()[0]
@@ -355,29 +359,36 @@ class RunState:
                 beyond = rows.batch_rows()[found.beyond]
                 self._list(beyond, batch, frames, "beyond_horizon", _BEYOND)
 
-    def _late(
+    def _lateness(
         self,
-        type_: str,
+        group: Group,
         timed: Sequence[tuple[EventFeed, Told]],
         rows: BlockRows,
-        batch: Batch,
-        frames: Frames,
-    ) -> None:
-        is_late: Mask | None = None
-        too_late: Mask | None = None
+        after: dict[str, Late],
+    ) -> Late | None:
+        """Which rows are late, by any of the times that they are counted by (None: none can be); of rows before a
+        change, where those ``after`` it are not, since an event is late once.
+        """
+        found: Late | None = None
         for feed, told in timed:
             cubes = self._dependents.get(feed, ())
             if told.levels is not None and may_be_late(cubes, told.earliest, told.top):
-                one, other = late(cubes, told.rows.number("time"), self._expected_at(rows, told.levels()))
-                is_late = one if is_late is None else is_late | one
-                too_late = other if too_late is None else too_late | other
-        if is_late is None or too_late is None:
+                one = lateness(cubes, told.rows.number("time"), self._expected_at(rows, told.levels()))
+                found = one if found is None else found.joined(one)
+        if found is not None and group.image is Image.AFTER:
+            after[group.type] = found
+        elif found is not None and group.image is Image.BEFORE and group.type in after:
+            found = found.without(after[group.type])
+        return found
+
+    def _late(self, type_: str, late: Late | None, rows: BlockRows, batch: Batch, frames: Frames) -> None:
+        if late is None:
             return
         if not type_.startswith(PREFIX):  # what a source says of a day comes after it
-            self._count("late", np.count_nonzero(is_late))
-        if too_late.any():
-            self._count("late_dropped", np.count_nonzero(too_late))
-            dropped = rows.batch_rows()[too_late]
+            self._count("late", np.count_nonzero(late.late))
+        if late.too_late.any():
+            self._count("late_dropped", np.count_nonzero(late.too_late))
+            dropped = rows.batch_rows()[late.too_late]
             self._list(dropped, batch, frames, "late", "came after its window could still be amended")
 
     def _expected_at(self, rows: BlockRows, levels: Numbers) -> Numbers:
@@ -400,7 +411,7 @@ class RunState:
                 DeadLetter(
                     f"{code}:{self.run}:{self.partition}:{offset}:{index}", self.tenant, self.time,
                     f"events:{self.partition}:{offset}", _event_id(payload), "time",
-                    str(int(batch.time[row])), code, f"The event {message}.", payload,
+                    str(int(batch.said[row])), code, f"The event {message}.", payload,
                 )
             )  # fmt: skip
 

@@ -84,13 +84,14 @@ def percentiles(sketch: Sketch, groups: int, percent: float) -> NDArray[np.float
     """The nearest-rank percentile of each of ``groups`` groups (the value of rank ⌈percent/100 · count⌉, at least
     1); NaN where a group is empty.
     """
+    count = np.maximum(sketch.count, 0)  # what was taken back may be known before what was added
     total = np.zeros(groups + 1, np.int64)
-    np.add.at(total, sketch.group + 1, sketch.count)
+    np.add.at(total, sketch.group + 1, count)
     filled = np.flatnonzero(total[1:] > 0)
     # Rounding keeps 99 % of 100 at rank 99 although 0.99 · 100 is a hair more in binary.
     rank = np.maximum(np.ceil(np.round(total[1:] * (percent / 100.0), 9)).astype(np.int64), 1)
     before = np.cumsum(total)[:-1]
-    at = np.searchsorted(np.cumsum(sketch.count), (before + rank)[filled])
+    at = np.searchsorted(np.cumsum(count), (before + rank)[filled])
     result = np.full(groups, np.nan)
     result[filled] = bucket_values(sketch.bucket[at])
     return result

@@ -120,9 +120,9 @@ def period_span(period: str, timezone: str, at: int) -> Span:
     if period == "hour":
         return _cut(HOUR, timezone, at)
     first = _first(period, _local_date(timezone, at))
-    start, after = _midnight(first, timezone), _next(period, first)
+    start, after = midnight(first, timezone), _next(period, first)
     # Where the clock goes back across midnight, a date comes twice: it starts once, the first time.
-    while (end := _midnight(after, timezone)) <= at:
+    while (end := midnight(after, timezone)) <= at:
         start, after = end, _next(period, after)
     return Span(start, end)
 
@@ -138,7 +138,7 @@ def _local_date(timezone: str, at: int) -> date:
 
 
 @lru_cache(maxsize=4096)
-def _midnight(day: date, timezone: str) -> int:
+def midnight(day: date, timezone: str) -> int:
     """When ``day`` starts; where the clock skips its midnight, the moment of the skip."""
     moment = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone))
     return int(moment.timestamp()) * SECOND
@@ -173,6 +173,6 @@ def _edges_of_year(period: str, timezone: str, year: int) -> Numbers:
     starts = []
     while day.year <= year:
         if day.year == year:
-            starts.append(_midnight(day, timezone))
+            starts.append(midnight(day, timezone))
         day = _next(period, day)
     return np.array(starts, np.int64)

@@ -106,6 +106,17 @@ class JoinSpec(Model):
     )
 
 
+class ImagesSpec(Model):
+    """Where an object carries a row before and after a change, as Debezium's do: names of objects in it."""
+
+    before: str = Field("before", description="The object with the row before; `before` unless said.")
+    after: str = Field("after", description="The object with the row after; `after` unless said.")
+    op: str = Field(
+        "op",
+        description="The column that says what was done (c, r, u or d), where there is one; `op` unless said.",
+    )
+
+
 class EventSpec(Model):
     """One event that a row may give."""
 
@@ -118,6 +129,9 @@ class EventSpec(Model):
     when: str | None = Field(None, description="CEL: which rows give this event; all unless said.")
     data: dict[str, ValueSpec] = Field(
         default_factory=dict, description="The event's fields, each a column or a value."
+    )
+    images: ImagesSpec | None = Field(
+        None, description="`data` is read twice: of the row before a change, and of the row after it."
     )
 
 
@@ -137,7 +151,8 @@ class ImportSpec(Model):
     source: str = Field(description="The CloudEvents source of the events.")
     timezone: str = Field("UTC", description="The zone of times that name none.")
     time_format: str = Field(
-        "iso", description="How times are written: `iso`, `epoch_s`, `epoch_ms` or a strptime format."
+        "iso",
+        description="How times are written: `iso`, `epoch_d`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format.",
     )
     empty: list[str] = Field(default_factory=lambda: [""], description="Texts that mean: no value.")
     sort: SortOrder = Field(

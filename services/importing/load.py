@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_, read_file, read_folder
 from services.catalogue.shape import is_mapping
-from services.domain.catalogue import Catalogue
+from services.domain.catalogue import Catalogue, EventType
 from services.errors import CatalogueError, InvalidInput
-from services.importing.documents import ImportDocument
+from services.importing.documents import EventSpec, ImportDocument
 
 
 def load_mapping(path: Path, catalogue: Catalogue) -> ImportDocument:
@@ -125,6 +125,7 @@ def _misfits(document: Document, mapping: ImportDocument, catalogue: Catalogue) 
                     (*there, "type"), f"the catalogue has no event type {event.type!r}", remedy
                 )
                 continue
+            yield from _misfit_images(document, there, event, known)
             for name in event.data:
                 if name not in known.fields:
                     message = f"{event.type!r} has no field {name!r}"
@@ -133,3 +134,14 @@ def _misfits(document: Document, mapping: ImportDocument, catalogue: Catalogue) 
                 if field.required and name not in event.data:
                     message = f"{event.type!r} requires the field {name!r}"
                     yield document.problem((*there, "data"), message, f"say where {name} comes from")
+
+
+def _misfit_images(document: Document, place: Path_, event: EventSpec, known: EventType) -> Iterator[Problem]:
+    """A mapping says where the rows before and after stand if and only if the event type has them."""
+    if known.images is not None and event.images is None:
+        message = f"events of {event.type!r} carry the row before and after a change"
+        remedy = "say where they stand: images: {before: before, after: after}"
+        yield document.problem((*place, "type"), message, remedy)
+    if known.images is None and event.images is not None:
+        message = f"events of {event.type!r} carry no rows before and after a change"
+        yield document.problem((*place, "images"), message, f"remove it, or declare images at {event.type}")

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.catalogue.problems import did_you_mean
-from services.domain.catalogue import Catalogue, Field, FieldType
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType
 from services.domain.filters import Evaluator, FilterError
 from services.errors import InvalidInput
-from services.importing.documents import EventSpec, FileSpec, ImportSpec, Value, value_of
+from services.importing.documents import EventSpec, FileSpec, ImagesSpec, ImportSpec, Value, value_of
 from services.importing.tables import Lookup, Row, key_of
 from services.importing.times import ReadTime, Zone, end_of_day, time_reader
 from services.intake.amounts import EPOCH, MILLISECOND, rfc3339
@@ -28,11 +28,13 @@ Read = Callable[[Row], Any]
 """A row → a JSON value, or None where there is none. Raises ``CannotMap``."""
 
 _PART = re.compile(r"\{([^{}]+)\}")
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _HAS = re.compile(r"has\(\s*(\w+)\.(\w+)\s*\)")
 _WHOLE = re.compile(r"([+-]?[0-9]+)(?:\.0+)?")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 ROW = "row"
+_OF_ROW = f"{ROW}."
 
 
 class MapCode(StrEnum):
@@ -97,6 +99,7 @@ class FileMapper:
         self._aliases: dict[str, dict[str, int]] = {}
         self._joins: list[tuple[Lookup, list[int]]] = []
         self._context, self._spec, self._file = context, context.spec, name
+        self._within = ""  # what stands before the names of columns: those of an image
         width = len(header)
         for alias, join in file.lookups.items():
             lookup = context.lookups[join.in_]
@@ -123,13 +126,12 @@ class FileMapper:
         return made
 
     def _maker(self, event: EventSpec, catalogue: Catalogue) -> Callable[[Row], Mapped | None]:
-        fields = catalogue.events[event.type].fields
         when = self._condition(event.when)
         time = self._instant("time", value_of(event.time))
         recorded = self._instant("recorded", value_of(event.recorded)) if event.recorded is not None else None
-        id_ = self._template(event.id)
-        subject = self._template(event.subject) if event.subject is not None else None
-        data = [(name, self._field(fields[name], value_of(value))) for name, value in event.data.items()]
+        id_ = self._template(event.id, event.images)
+        subject = self._template(event.subject, event.images) if event.subject is not None else None
+        data = self._data(event, catalogue.events[event.type])
         fixed = {"specversion": "1.0", "type": event.type, "source": event.source or self._spec.source}
         encode = msgspec.json.Encoder().encode
 
@@ -153,10 +155,45 @@ class FileMapper:
             if recorded is not None and (told := recorded(row)) is not None:
                 seen = told
                 attributes["recordedtime"] = told.text
-            attributes["data"] = {name: value for name, read in data if (value := read(row)) is not None}
+            attributes["data"] = data(row)
             return Mapped(at.at, seen.at, encode(attributes))
 
         return make
+
+    def _data(self, event: EventSpec, known: EventType) -> Callable[[Row], dict[str, Any]]:
+        """The event's ``data``; of one that carries a row before and after a change both rows, read alike."""
+        if event.images is None or known.images is None:
+            return self._fields(event, known, "data.")
+        given, meant = event.images, known.images
+        op = self._columns.get(given.op)
+        rows = [
+            (meant.before, *self._image(given.before, event, known, meant.before)),
+            (meant.after, *self._image(given.after, event, known, meant.after)),
+        ]
+
+        def data(row: Row) -> dict[str, Any]:
+            said = {} if op is None or row[op] is None else {meant.op: row[op]}
+            there = [(name, read) for name, at, read in rows if any(row[place] is not None for place in at)]
+            return {**said, **{name: read(row) for name, read in there}}
+
+        return data
+
+    def _image(
+        self, within: str, event: EventSpec, known: EventType, name: str
+    ) -> tuple[Sequence[int], Callable[[Row], dict[str, Any]]]:
+        """Where the columns of an image stand (it is there if one of them is), and what it says."""
+        self._within = f"{within}."
+        places = [at for _, at in self._group(ROW)]
+        read = self._fields(event, known, f"data.{name}.")
+        self._within = ""
+        return places, read
+
+    def _fields(self, event: EventSpec, known: EventType, path: str) -> Callable[[Row], dict[str, Any]]:
+        data = [
+            (name, self._field(known.fields[name], value_of(value), path))
+            for name, value in event.data.items()
+        ]
+        return lambda row: {name: value for name, read in data if (value := read(row)) is not None}
 
     def _place(self, name: str) -> int:
         alias, dot, column = name.partition(".")
@@ -164,7 +201,7 @@ class FileMapper:
             found = self._aliases[alias].get(column)
             known = [f"{alias}.{other}" for other in self._aliases[alias]]
         else:
-            found = self._columns.get(name)
+            found = self._columns.get(f"{self._within}{name}")
             known = [*self._columns, *(f"{a}.{c}" for a, columns in self._aliases.items() for c in columns)]
         if found is None:
             raise InvalidInput(
@@ -175,8 +212,10 @@ class FileMapper:
             )
         return found
 
-    def _template(self, text: str) -> Callable[[Row], str | None]:
+    def _template(self, text: str, images: ImagesSpec | None = None) -> Callable[[Row], str | None]:
         pieces = _PART.split(text)
+        if images is not None and any(name.startswith(_OF_ROW) for name in pieces[1::2]):
+            return self._either(text, images)
         fixed, at = pieces[::2], [self._place(name) for name in pieces[1::2]]
         if len(at) == 1 and fixed == ["", ""]:
             [only] = at
@@ -188,6 +227,11 @@ class FileMapper:
             return None if None in parts else form % parts
 
         return fill
+
+    def _either(self, text: str, images: ImagesSpec) -> Callable[[Row], str | None]:
+        """A template in which ``row.`` stands for the row after a change, or else for the one before."""
+        after, before = (self._template(_of_row(text, one)) for one in (images.after, images.before))
+        return lambda row: before(row) if (found := after(row)) is None else found
 
     def _text(self, value: Value) -> Read:
         """The value before it is read as what the field is: text, or what an expression gives."""
@@ -204,12 +248,12 @@ class FileMapper:
             read = _mapped(read, value.map)
         return read if value.default is None else _defaulted(read, value.default)
 
-    def _field(self, field: Field, value: Value) -> Read:
+    def _field(self, field: Field, value: Value, path: str) -> Read:
         if field.type is FieldType.TIMESTAMP:
-            instant = self._instant(f"data.{field.name}", value)
+            instant = self._instant(f"{path}{field.name}", value)
             return lambda row: None if (moment := instant(row)) is None else moment.text
         if field.type is FieldType.DATE:
-            return self._date(f"data.{field.name}", value)
+            return self._date(f"{path}{field.name}", value)
         read = self._text(value)
         if field.type is FieldType.STRING:
             return read if value.cel is None and value.value is None else lambda row: _as_text(read(row))
@@ -297,7 +341,10 @@ class FileMapper:
         return read
 
     def _group(self, name: str) -> Sequence[tuple[str, int]]:
-        return list((self._columns if name == ROW else self._aliases[name]).items())
+        if name != ROW:
+            return list(self._aliases[name].items())
+        within = self._within
+        return [(one.removeprefix(within), at) for one, at in self._columns.items() if one.startswith(within)]
 
 
 def columns_of(file: FileSpec) -> list[str]:
@@ -309,17 +356,31 @@ def columns_of(file: FileSpec) -> list[str]:
     for join in file.lookups.values():
         names += [join.by] if isinstance(join.by, str) else join.by
     for event in file.events:
+        images = () if event.images is None else (event.images.after, event.images.before)
         for template in (event.id, event.subject or ""):
-            names += _PART.findall(template)
-        expressions = [event.when or ""]
-        for spec in (event.time, event.recorded, *event.data.values()):
-            if spec is not None:
-                value = value_of(spec)
-                names += [value.column] if value.column is not None else []
-                names += _PART.findall(value.text or "")
-                expressions.append(value.cel or "")
-        names += re.findall(r"[A-Za-z_]\w*", " ".join(expressions))
+            for text in (_of_row(template, image) for image in images) if images else (template,):
+                names += _PART.findall(text)
+        names += _WORD.findall(event.when or "")
+        names += _named(event.time, *([] if event.recorded is None else [event.recorded]))
+        data = _named(*event.data.values())
+        if event.images is not None:
+            names.append(event.images.op)
+            data = [f"{image}.{name}" for image in images for name in data]
+        names += data
     return [name for name in dict.fromkeys(names) if name.partition(".")[0] not in file.lookups]
+
+
+def _of_row(template: str, image: str) -> str:
+    return template.replace(f"{{{_OF_ROW}", f"{{{image}.")
+
+
+def _named(*specs: str | Value) -> list[str]:
+    """The columns that values name."""
+    values = [value_of(spec) for spec in specs]
+    named = [value.column for value in values if value.column is not None]
+    for value in values:
+        named += [*_PART.findall(value.text or ""), *_WORD.findall(value.cel or "")]
+    return named
 
 
 def _remembering(read: ReadTime) -> Callable[[str], Moment]:

@@ -58,9 +58,15 @@ class Zone:
 
 
 def time_reader(format_: str, zone: Zone) -> ReadTime:
-    """A reader for ``iso``, ``epoch_s``, ``epoch_ms`` or a strptime format; times that name a zone keep it."""
+    """A reader for ``iso``, ``epoch_d``, ``epoch_s``, ``epoch_ms``, ``epoch_us`` or a strptime format; times that name
+    a zone keep it.
+    """
     if format_ == "epoch_ms":
         return int
+    if format_ == "epoch_us":
+        return lambda text: int(text) // 1000
+    if format_ == "epoch_d":
+        return lambda text: zone.to_utc(int(text) * DAY)
     if format_ == "epoch_s":
         return _seconds
     if format_ == "iso":

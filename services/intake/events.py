@@ -16,10 +16,11 @@ from typing import Any, Union
 import msgspec
 from msgspec import Raw
 
-from services.domain.catalogue import Catalogue
+from services.domain.catalogue import Catalogue, EventType
 from services.domain.lookups import LookupTable, Tables
-from services.intake.enrichment import Misses, NoMisses, deriver
+from services.intake.enrichment import Derive, Misses, NoMisses, deriver
 from services.intake.explain import Rejection, explain, too_large
+from services.intake.images import image_shape
 from services.intake.instants import instants
 from services.intake.shapes import Envelope, Event, Unknown, shape
 
@@ -66,7 +67,7 @@ class Validator:
             **(tables or {})
         }
         shapes = [
-            shape(catalogue, event, deriver(event, looked_up, misses or NoMisses()))
+            _shape(catalogue, event, deriver(event, looked_up, misses or NoMisses()))
             for event in catalogue.events.values()
         ]
         self._decode: Callable[[bytes], Envelope] = msgspec.json.Decoder(Union[Unknown, *shapes]).decode
@@ -128,6 +129,11 @@ class Validator:
         if len(payload) > self._limit:
             return too_large(payload, index, self._limit)
         return explain(payload, index, self._catalogue, error, **supplied)
+
+
+def _shape(catalogue: Catalogue, event: EventType, derive: Derive | None) -> type[Envelope]:
+    images = event.images
+    return shape(catalogue, event, derive) if images is None else image_shape(event, images, derive)
 
 
 def _completed(

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw
 
-from services.domain.catalogue import Catalogue, EventType, Field, FieldType
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Images
 from services.intake.amounts import (
     LARGEST,
     NotANumberError,
@@ -185,14 +185,66 @@ def _known(attributes: dict[str, Any], catalogue: Catalogue) -> EventType:
 
 def _check_data(event: EventType, attributes: dict[str, Any]) -> None:
     raw = attributes.get("data", Raw(b"{}"))
+    if event.images is None:
+        _check_fields(event, "data", raw)
+    else:
+        _check_rows(event, event.images, raw)
+
+
+def _check_rows(event: EventType, images: Images, raw: Any) -> None:
+    data = _object("data", raw, f"carries the row in {images.before!r}, in {images.after!r}, or in both")
+    rows = {name: data[name] for name in (images.before, images.after) if not _absent(data.get(name))}
+    if not rows:
+        message = f"{event.name!r} carries a row before a change, after it, or both: send one."
+        raise _WrongError(Code.MISSING_FIELD, message, f"data.{images.after}", None)
+    op = None if _absent(data.get(images.op)) else _plain(f"data.{images.op}", data[images.op])
+    lacking = unlike_said(op, before=images.before in rows, after=images.after in rows)
+    if lacking is not None:
+        name = images.before if lacking == "before" else images.after
+        remedy = _FULL_ROWS if lacking == "before" else "send it."
+        message = f"{images.op!r} says {op!r}, and the row {lacking} is missing: {remedy}"
+        raise _WrongError(Code.MISSING_FIELD, message, f"data.{name}", None)
+    for name, row in rows.items():
+        try:
+            _check_fields(event, f"data.{name}", row)
+        except _WrongError as wrong:
+            if name == images.before and wrong.code is Code.MISSING_FIELD:
+                wrong.message += f" If it is a key alone, {_FULL_ROWS}"
+            raise
+        if _absent(_objects.decode(row).get(images.time)):
+            message = f"the row does not say when it counts: send {images.time!r}."
+            raise _WrongError(Code.MISSING_FIELD, message, f"data.{name}.{images.time}", None)
+
+
+_FULL_ROWS = (
+    "let the database log whole rows (PostgreSQL: REPLICA IDENTITY FULL; MySQL: binlog_row_image=FULL), for without "
+    "it nothing is taken back."
+)
+
+
+def unlike_said(op: object, *, before: bool, after: bool) -> str | None:
+    """Which row, ``before`` or ``after``, is missing for what ``op`` says was done (in Debezium's letters: c, r, u,
+    d; of others nothing is known).
+    """
+    if op in ("u", "d") and not before:
+        return "before"
+    return "after" if op in ("c", "r", "u") and not after else None
+
+
+def _object(name: str, raw: Any, what: str) -> dict[str, Any]:
     try:
-        data = _objects.decode(raw)
+        return _objects.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        message = f"'data' of {event.name!r} is a JSON object with the fields that the catalogue declares."
-        raise _WrongError(Code.WRONG_TYPE, message, "data", _shown(raw)) from None
+        message = f"{name!r} is a JSON object: it {what}."
+        raise _WrongError(Code.WRONG_TYPE, message, name, _shown(raw)) from None
+
+
+def _check_fields(event: EventType, within: str, raw: Any) -> None:
+    """The fields of an event, or of a row that it carries; they stand ``within``."""
+    data = _object(within, raw, f"has the fields that the catalogue declares for {event.name!r}")
     keys = set(event.objects.values())
     for field in event.own.values():
-        name, raw = f"data.{field.name}", data.get(field.name)
+        name, raw = f"{within}.{field.name}", data.get(field.name)
         if _absent(raw):
             if field.required:
                 likely = _mean(field.name, data.keys() - event.own.keys(), "Did you write it as")
@@ -276,9 +328,11 @@ def _check_corrections(event: EventType, attributes: dict[str, Any]) -> None:
         name = said[0]
         how = event.correctable
         remedy = (
-            "write correctable: {} at its event type in the catalogue."
-            if how is None
-            else f"send another version of the same {how.key!r}."
+            f"send another version of the same {how.key!r}."
+            if how is not None
+            else "write correctable: {} at its event type in the catalogue."
+            if event.images is None
+            else "send the row before and after another change."
         )
         message = f"Events of type {event.name!r} are not corrected by id: {remedy}"
         raise _WrongError(Code.NOT_CORRECTABLE, message, name, _shown(attributes[name]))

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from services.domain.catalogue import Catalogue
-from services.domain.frames import FrameBuilder, Head, Kind, Row, mark
+from services.domain.frames import FrameBuilder, Head, Image, Kind, Row, mark
 from services.domain.identity import partition_of
 from services.intake.events import Event
 from services.intake.marks import Marks
+from services.intake.shapes import Values
 from services.ports import Append
 
 _new = tuple.__new__
@@ -49,7 +50,7 @@ class Framer:
         if self._marks is not None and self._marks.take(event):
             return
         self.events += 1
-        primary = True
+        primary, builder = True, None
         for process, key in event.copies or (("", ""),):
             place = partition_of(f"{process}\0{key}" if process else event.route, self._partitions)
             builder = self._current[place]
@@ -70,9 +71,12 @@ class Framer:
                         event.values,
                         event.cold,
                     ),
-                )
+                ),
+                event.image,
             )
             primary = False
+        if event.before is not None and builder is not None:  # into the same frame
+            builder.add(_row_before(event, *event.before), Image.BEFORE)
 
     def take(self, ingest: int, *, ticks: bool = False) -> list[Append]:
         """Records of all that was added, stamped ``ingest``; ``ticks`` gives partitions without rows a tick."""
@@ -102,6 +106,10 @@ class Framer:
         builder = self._current[partition] = self._idle.pop() if self._idle else FrameBuilder(self._fields)
         self._builders[partition].append(builder)
         return builder
+
+
+def _row_before(event: Event, time: int, values: Values) -> Row:
+    return Row(event.type, "", False, "", time, event.source, event.identity, values, b"")
 
 
 def heads(tenant: str, run: str, attempt: int, digest: str) -> Head:

@@ -50,7 +50,7 @@ class Marks:
         if event.source in self._numbered:
             number = _number(event.cold)
             if number is not None:
-                self._numbers.setdefault(event.source, {})[number] = event.time
+                self._numbers.setdefault(event.source, {})[number] = event.said
         return False
 
     def records(self, mark: Mark, ingest: int) -> list[Append]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType
+from services.domain.frames import Image
 from services.domain.identity import event_identity
 from services.intake.amounts import LARGEST, amount_parser, day, milliseconds
 from services.intake.enrichment import Derive
@@ -28,7 +29,10 @@ class Event(msgspec.Struct, gc=False, frozen=True):
 
     ``time`` is epoch ms; ``values`` are the EventType's fields in catalogue order (see ``frames.Row``); ``copies``
     are the (process, case key) that it concerns, and ``route`` decides its partition where there are none;
-    ``cold`` is its JSON.
+    ``cold`` is its JSON. ``said`` is its own time.
+
+    Of an event that carries a row before and after a change (``image`` then says which) ``time`` and ``values`` are
+    those of the row after, or of the only one; ``before`` are those of the other.
     """
 
     type: str
@@ -39,6 +43,9 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     copies: Copies
     route: str
     cold: bytes
+    said: int
+    image: Image | None = None
+    before: tuple[int, Values] | None = None
 
 
 class Envelope(msgspec.Struct, kw_only=True, gc=False):
@@ -100,7 +107,7 @@ def event(self, take, cold):
     {derived}
     copies = ({copies})
     route = "" if copies else {route}
-    return Event({type!r}, t[0], self.source, identity(self.source, self.id), ({values}), copies, route, cold)
+    return Event({type!r}, t[0], self.source, identity(self.source, self.id), ({values}), copies, route, cold, t[0])
 """
 
 # What is said of one key must meet in one partition, where no case brings it together.
@@ -115,16 +122,8 @@ def shape(catalogue: Catalogue, event: EventType, derive: Derive | None = None) 
     """The class of an event type; ``derive`` adds the values of derived fields to those of its own. Names in it are
     positional: field names need not be identifiers.
     """
-    fields = list(event.own.values())
-    keys = set(event.objects.values())
-    data = msgspec.defstruct(
-        "Data",
-        [_slot(f"f{at}", field, is_key=field.name in keys) for at, field in enumerate(fields)],
-        rename={f"f{at}": field.name for at, field in enumerate(fields)},
-        kw_only=True,
-        gc=False,
-    )
-    required = any(field.required for field in fields)
+    data = record("Data", event)
+    required = any(field.required for field in event.own.values())
     slot: Any = ("data", data) if required else ("data", data, msgspec.field(default_factory=data))
     made = msgspec.defstruct(
         "Shape",
@@ -137,6 +136,19 @@ def shape(catalogue: Catalogue, event: EventType, derive: Derive | None = None) 
         gc=False,
     )
     return cast("type[Envelope]", made)
+
+
+def record(name: str, event: EventType) -> type[msgspec.Struct]:
+    """The class of an object with the event type's own fields."""
+    fields = list(event.own.values())
+    keys = set(event.objects.values())
+    return msgspec.defstruct(
+        name,
+        [_slot(f"f{at}", field, is_key=field.name in keys) for at, field in enumerate(fields)],
+        rename={f"f{at}": field.name for at, field in enumerate(fields)},
+        kw_only=True,
+        gc=False,
+    )
 
 
 def _slot(name: str, field: Field, *, is_key: bool) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -158,21 +170,9 @@ _TYPES: Mapping[FieldType, Any] = {
 
 
 def _methods(catalogue: Catalogue, event: EventType, derive: Derive | None) -> dict[str, Any]:
-    names: dict[str, Any] = {"Event": Event, "identity": event_identity, "day": day, "derive": derive}
-    texts, values = ["self.time"], []
-    for at, field in enumerate(event.own.values()):
-        value = f"d.f{at}"
-        if field.type is FieldType.DECIMAL:
-            names[f"amount{at}"] = _amount(field.scale) if field.required else _optional_amount(field.scale)
-            values.append(f"amount{at}({value})")
-        elif field.type is FieldType.TIMESTAMP:
-            instant = f"t[{len(texts)}]"
-            texts.append(value if field.required else f"self.time if {value} is None else {value}")
-            values.append(instant if field.required else f"None if {value} is None else {instant}")
-        elif field.type is FieldType.DATE:
-            values.append(f"day({value})" if field.required else f"None if {value} is None else day({value})")
-        else:
-            values.append(value)
+    names, texts, values = read_fields(event, first=1)
+    names |= {"Event": Event, "identity": event_identity, "derive": derive}
+    texts = ["self.time", *texts]
     derived = ""
     if derive is not None:
         derived = f"v = derive(({''.join(value + ', ' for value in values)}), t[0])"
@@ -192,6 +192,29 @@ def _methods(catalogue: Catalogue, event: EventType, derive: Derive | None) -> d
     code = {name: "".join(part + ", " for part in listed) for name, listed in parts.items()}
     exec(_METHODS.format(type=event.name, route=route, refused=refused, derived=derived, **code), names)  # noqa: S102  # built above, of positions and quoted names only
     return {"instants": names["instants"], "event": names["event"]}
+
+
+def read_fields(event: EventType, first: int = 0) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Code that reads the event type's own fields of ``d``, and the names in it: the texts of its instants, and the
+    values, where instants stand in ``t``, the ``first`` of them at that place.
+    """
+    names: dict[str, Any] = {"day": day}
+    texts: list[str] = []
+    values: list[str] = []
+    for at, field in enumerate(event.own.values()):
+        value = f"d.f{at}"
+        if field.type is FieldType.DECIMAL:
+            names[f"amount{at}"] = _amount(field.scale) if field.required else _optional_amount(field.scale)
+            values.append(f"amount{at}({value})")
+        elif field.type is FieldType.TIMESTAMP:
+            instant = f"t[{first + len(texts)}]"
+            texts.append(value if field.required else f"self.time if {value} is None else {value}")
+            values.append(instant if field.required else f"None if {value} is None else {instant}")
+        elif field.type is FieldType.DATE:
+            values.append(f"day({value})" if field.required else f"None if {value} is None else day({value})")
+        else:
+            values.append(value)
+    return names, texts, values
 
 
 def _route(event: EventType, values: Sequence[str]) -> str:

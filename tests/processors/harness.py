@@ -17,7 +17,7 @@ from services.health import PartitionHealth
 from services.ports import Append, Log, Record, TopicSpec
 from services.settings import Broker, Processing, Settings
 from services.topics import Topics
-from stream_processors.processor import Processor
+from stream_processors.processor import Factory, Processor
 from tests.processors.tally import Tally, Totals, frame
 
 PARTITIONS = 5  # not JUDGE's number, so that the two topics are assigned apart
@@ -33,6 +33,8 @@ class Site:
     prefix: str
 
     kind: type[Topics] = Topics
+    observer: Factory = Tally
+    judge: Factory = Totals
 
     @property
     def topics(self) -> Topics:
@@ -43,7 +45,7 @@ class Site:
             broker=Broker(url=self.url, prefix=self.prefix, partitions=PARTITIONS),
             processing=Processing(flush_ms=20, linger_ms=5, snapshot_ms=snapshot_ms, instance=instance),
         )
-        return Processor(settings, self.topics, log, Tally, Totals)
+        return Processor(settings, self.topics, log, self.observer, self.judge)
 
     @asynccontextmanager
     async def log(self) -> AsyncIterator[Log]:

@@ -12,7 +12,15 @@ from pydantic import BaseModel
 from services.adapters.cel import CelEvaluator
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType
 from services.importing import documents
-from services.importing.documents import EventSpec, FileSpec, ImportSpec, JoinSpec, LookupSpec, Value
+from services.importing.documents import (
+    EventSpec,
+    FileSpec,
+    ImagesSpec,
+    ImportSpec,
+    JoinSpec,
+    LookupSpec,
+    Value,
+)
 from services.importing.load import load_mapping
 from services.importing.run import Importer
 from services.settings import Intake as IntakeSettings
@@ -25,6 +33,7 @@ SECTIONS: dict[type[BaseModel], tuple[str, ...]] = {
     LookupSpec: ("Files", "Look-ups"),
     JoinSpec: ("Look-ups",),
     EventSpec: ("Events",),
+    ImagesSpec: ("Images",),
     Value: ("Values",),
 }
 

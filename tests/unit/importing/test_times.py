@@ -48,6 +48,7 @@ def test_the_short_way_reads_what_the_format_says(local: datetime, form: str) ->
         ("%Y-%m-%dT%H:%M:%S%z", "2026-03-03T09:15:00+0100", "2026-03-03T08:15:00+00:00"),
         ("epoch_s", "1772529300.5", "2026-03-03T09:15:00.500+00:00"),
         ("epoch_ms", "1772529300250", "2026-03-03T09:15:00.250+00:00"),
+        ("epoch_us", "1772529300250999", "2026-03-03T09:15:00.250+00:00"),
     ],
 )
 def test_formats(form: str, text: str, expected: str) -> None:

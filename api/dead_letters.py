@@ -11,8 +11,9 @@ from api.cases import Cursor, Limit
 from api.dependencies import Admin, Deps, Reader
 from api.events import read_body
 from api.shapes import DeadLetterShape, DeadLettersShape, EventsAccepted, answer, encode
+from services.domain.facts import COUNTED
 from services.domain.stored import StoredDeadLetter
-from services.errors import NotFound
+from services.errors import Conflict, NotFound
 
 router = APIRouter(prefix="/api/v1", tags=["dead letters"])
 
@@ -52,6 +53,13 @@ async def replay_dead_letter(request: Request, deps: Deps, grant: Admin, letter_
     """Post what came again, or the event in the body in its place; marked as replayed once it is accepted."""
     stored = _known(await deps.dead_letters.get(grant.tenant, letter_id), letter_id)
     body = await read_body(request.headers, request.receive, deps.max_body_bytes)
+    if stored.letter.code in COUNTED and not body:
+        raise Conflict(
+            "what came counts already, and would count twice",
+            field="letter_id",
+            value=letter_id,
+            remedy="send the event that it should have been as the body, under an id of its own",
+        )
     payload = body or stored.letter.payload.encode()
     receipt = await deps.intake.replay(stored.letter, payload)
     if receipt.accepted and not receipt.rejected:

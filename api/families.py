@@ -65,6 +65,7 @@ METRICS: tuple[Family, ...] = (
     Family("sightline_processor_refused_total", "records passed over: they cannot be folded", PARTITION),
     Family("sightline_processor_gap", "1 where the log has lost what a state needs", PARTITION),
     Family("sightline_recorder_windows_total", "closed windows written to the database"),
+    Family("sightline_recorder_amendments_total", "amendments of closed windows written to the database"),
     Family("sightline_recorder_cases_total", "notable cases written to the database"),
     Family("sightline_recorder_dead_letters_total", "dead letters written to the database"),
     Family("sightline_recorder_unreadable_total", "records that the recorder could not read"),

@@ -66,6 +66,7 @@ def _processor_figures(health: ProcessorHealth) -> Figures:
 def _recorder_figures(recorded: Recorded) -> Figures:
     return {
         "sightline_recorder_windows_total": {(): recorded.windows},
+        "sightline_recorder_amendments_total": {(): recorded.amendments},
         "sightline_recorder_cases_total": {(): recorded.cases},
         "sightline_recorder_dead_letters_total": {(): recorded.letters},
         "sightline_recorder_unreadable_total": {(): recorded.unreadable},

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from services.domain.facts import CaseFacts, ClosedWindow, ClosedWindows, DeadLetter, KpiValues, Scope
+from services.domain.facts import (
+    Amendments,
+    CaseFacts,
+    ClosedWindow,
+    ClosedWindows,
+    DeadLetter,
+    KpiValues,
+    Scope,
+)
 from services.domain.stored import (
     ApiKey,
     CaseCounts,
@@ -255,13 +263,14 @@ class Runs(Protocol):
 
 
 class History(Protocol):
-    """Closed windows with their mergeable state, by (tenant, run, KPI, its version, scope, start)."""
+    """Closed windows with their mergeable state, by (tenant, run, KPI, its version, scope, start); what amends them."""
 
-    async def record(self, closed: Sequence[ClosedWindows]) -> None:
+    async def record(self, closed: Sequence[ClosedWindows], amended: Sequence[Amendments] = ()) -> None:
         """Keep them all, in one transaction.
 
-        Idempotent: a window replaces a kept one only with a greater (attempt, version). A record that says
-        ``begin`` voids the windows of the run's earlier attempts first.
+        Idempotent: a window replaces a kept one only with a greater (attempt, version), an amendment that is known by
+        (attempt, partition, sequence, what it amends) changes nothing. A record that says ``begin`` voids the windows
+        of the run's earlier attempts, and what amended them, first.
         """
         ...
 
@@ -276,7 +285,8 @@ class History(Protocol):
         scope: Scope | None = None,
         version: str | None = None,
     ) -> Sequence[ClosedWindow]:
-        """The windows of a KPI that start in [start, end) at scopes that contain ``scope``, by start, then scope.
+        """The windows of a KPI that start in [start, end) at scopes that contain ``scope``, by start, then scope; after
+        them, in the same order, what amends them or stands alone: as windows without a value, to be merged by state.
 
         None leaves a bound out.
         """

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
+from services.domain.facts import Amendments, CaseFacts, ClosedWindows, DeadLetter, KpiValues
 from services.errors import Unavailable
 from services.ports import Cases, Clock, Consumer, DeadLetters, History, Log, Record, Runs
 from services.records import decode
@@ -32,6 +32,13 @@ class _Glance(msgspec.Struct):
     complete: bool = False
 
 
+class _Told(msgspec.Struct):
+    """As much of a record of history as tells its kind."""
+
+    sequence: int | None = None
+
+
+_told = msgspec.msgpack.Decoder(_Told)
 _glance = msgspec.msgpack.Decoder(_Glance)
 
 
@@ -40,6 +47,7 @@ class Batch:
     """What a read brought, by kind, in order."""
 
     closed: list[ClosedWindows] = field(default_factory=list)
+    amended: list[Amendments] = field(default_factory=list)
     cases: list[CaseFacts] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     finals: list[KpiValues] = field(default_factory=list)
@@ -51,6 +59,7 @@ class Recorded:
     """Totals since the start. ``behind_ms``: how old the last record was when it was read."""
 
     windows: int = 0
+    amendments: int = 0
     cases: int = 0
     letters: int = 0
     unreadable: int = 0
@@ -120,7 +129,10 @@ class Recorder:
                 continue
             try:
                 if record.topic == topics.history.name:
-                    batch.closed.append(decode(ClosedWindows, record.value))
+                    if _told.decode(record.value).sequence is None:
+                        batch.closed.append(decode(ClosedWindows, record.value))
+                    else:
+                        batch.amended.append(decode(Amendments, record.value))
                 elif record.topic == topics.cases.name:
                     batch.cases.append(decode(CaseFacts, record.value))
                 elif record.topic == topics.dead_letters.name:
@@ -150,13 +162,15 @@ class Recorder:
             if closed.begin:
                 await self._begin(closed)
         windows = [each for each in batch.closed if await self._current(each)]
+        amended = [each for each in batch.amended if await self._current(each)]
         cases = [each for each in batch.cases if await self._current(each)]
-        await self._history.record(windows)
+        await self._history.record(windows, amended)
         await self._cases.replace(cases)
         await self._dead_letters.add(batch.letters)
         await self._runs.keep_final([each for each in batch.finals if await self._current(each)])
         total = self.recorded
         total.windows += sum(len(each.windows) for each in windows)
+        total.amendments += sum(len(each.amendments) for each in amended)
         total.cases += sum(len(each.cases) for each in cases)
         total.letters += len(batch.letters)
         total.unreadable += batch.unreadable
@@ -171,7 +185,7 @@ class Recorder:
             await self._cases.void(*key, closed.attempt)
             self._voided[key] = closed.attempt
 
-    async def _current(self, told: ClosedWindows | CaseFacts | KpiValues) -> bool:
+    async def _current(self, told: ClosedWindows | Amendments | CaseFacts | KpiValues) -> bool:
         """Whether it comes from the run's latest attempt, as far as known."""
         key = (told.tenant, told.run)
         if key not in self._attempts:

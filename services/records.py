@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
+from services.domain.facts import Amendments, CaseFacts, ClosedWindows, DeadLetter, KpiValues
 
-Fact = KpiValues | ClosedWindows | CaseFacts | DeadLetter
-F = TypeVar("F", KpiValues, ClosedWindows, CaseFacts, DeadLetter)
+Fact = KpiValues | ClosedWindows | Amendments | CaseFacts | DeadLetter
+F = TypeVar("F", KpiValues, ClosedWindows, Amendments, CaseFacts, DeadLetter)
 
 
 def _to_bytes(value: object) -> bytes:
@@ -42,7 +42,7 @@ def _dtype(kind: Hashable) -> np.dtype[Any]:
 _encoder = msgspec.msgpack.Encoder(enc_hook=_to_bytes)
 _decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(kind, dec_hook=_from_bytes)
-    for kind in (KpiValues, ClosedWindows, CaseFacts, DeadLetter)
+    for kind in (KpiValues, ClosedWindows, Amendments, CaseFacts, DeadLetter)
 }
 
 

@@ -17,7 +17,7 @@ from services.catalogue.canonical import to_text
 from services.domain.case_columns import NEVER
 from services.domain.cases import CaseTable
 from services.domain.catalogue import Time
-from services.domain.cells import floor_behind
+from services.domain.cells import floor_behind, oldest_behind
 from services.domain.compile import SOURCE, is_revocable
 from services.domain.contributions import AT_THE_DUE_TIME, KEPT
 from services.domain.contributors import Tap, Wanted, tapped
@@ -97,7 +97,12 @@ class Asked:
     @property
     def recent(self) -> bool:
         """Whether nothing in the window can have come too late to be counted."""
-        return all(self.start >= floor_behind(cube, self.now) for cube in self.cubes)
+        return all(self.start >= floor_behind(cube.of_run(self.run), self.now) for cube in self.cubes)
+
+    @property
+    def oldest(self) -> int:
+        """What is older may count in the window all the same, when it came."""
+        return max(int(oldest_behind(cube, self.end + FUTURE_MS)) for cube in self.cubes)
 
 
 @dataclass(slots=True)
@@ -178,6 +183,7 @@ class Refolding:
         for partition in later.keys() - unlike:
             run = RunState(*asked.key, 0, partition, partial(Tap, wanted))
             run.switch(tapped(asked.program, asked.measures), text)
+            run.pass_time(since)  # what is read first may be too old already
             folded.observers[partition].runs[asked.key] = run
             folded.starts[partition] = later[partition]
 
@@ -271,7 +277,8 @@ def _fold(observer: Observer, wanted: Wanted, records: Sequence[Record], asked: 
 
 
 def _apart(head: Head, asked: Asked) -> bool:
-    return head.kind is Kind.EVENTS and (head.high < asked.start or head.low >= asked.end)
+    before = head.high < asked.start and head.low >= asked.oldest
+    return head.kind is Kind.EVENTS and (before or head.low >= asked.end)
 
 
 def _head(record: Record) -> Head | None:

@@ -15,6 +15,7 @@ from services.catalogue.problems import did_you_mean
 from services.domain.aggregates import unpack_state
 from services.domain.catalogue import Catalogue, Kpi, KpiType, Source
 from services.domain.facts import ClosedWindow
+from services.domain.history import amended
 from services.domain.program import Program
 from services.domain.readings import Reading, reading
 from services.domain.source_events import BATCH, TOTALS
@@ -89,7 +90,7 @@ class Sources:
                     tenant, LIVE, name, start=since, end=None, scope=None, version=one.version
                 )
                 read = reading(program, name)
-                found += [_total(one.kpi, read, window) for window in windows]
+                found += [_total(one.kpi, read, window) for window in amended(read, windows)]
         return sorted(found, key=lambda total: (-total.start, total.kpi))
 
     async def batch_event(self, tenant: str, source: str, complete_until: int, records: int | None) -> bytes:

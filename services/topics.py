@@ -5,7 +5,7 @@
 | events       | ``log.partitions`` 16 | intake     | OBSERVE, timelines     | a frame, tick, barrier or mark |
 | judging      | 4                     | OBSERVE    | JUDGE                  | partials of one partition      |
 | kpis         | 4                     | JUDGE      | live view, recorder    | KPI values, or all of them     |
-| history      | 4                     | JUDGE      | recorder               | closed windows, restatements   |
+| history      | 4                     | both       | recorder               | closed windows, amendments     |
 | cases        | 4                     | OBSERVE    | recorder               | notable cases, counts per step |
 | dead-letters | 1                     | intake, …  | recorder               | what was refused, and why      |
 | lookups      | 1, compacted          | intake, …  | intake                 | a row of a look-up, or a miss  |

@@ -22,7 +22,7 @@ from faust import Stream
 from faust.types import TP, AppT, StreamT
 
 from services import records
-from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
+from services.domain.facts import Amendments, CaseFacts, ClosedWindows, DeadLetter, KpiValues
 from services.domain.state import Emission, State
 from services.errors import Unavailable
 from services.health import PartitionHealth
@@ -487,5 +487,5 @@ def _instant(ms: int | None) -> str:
 _EMITTED = ("judging", "kpis", "history", "cases", "dead_letters")
 
 
-def _payload(value: bytes | KpiValues | ClosedWindows | CaseFacts | DeadLetter) -> bytes:
+def _payload(value: bytes | KpiValues | ClosedWindows | Amendments | CaseFacts | DeadLetter) -> bytes:
     return value if isinstance(value, bytes) else records.encode(value)

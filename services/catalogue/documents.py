@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from services.catalogue.words import DURATION_PATTERN, minutes_of_day, parse_duration
-from services.domain.catalogue import Agg, Direction, FieldType, KpiType, Time
+from services.domain.catalogue import REOPEN_MS, Agg, Direction, FieldType, KpiType, Time
 
 API_VERSION = "sightline/v1"
 
@@ -588,7 +588,7 @@ class KpiSpec(Model):
         60_000, description="How long a pane stays open for late events; 1m unless said."
     )
     reopen: Duration = Field(
-        7 * 86_400_000, description="How long late events amend history; 7d unless said."
+        REOPEN_MS, description="How long after its end late events amend a slot of history; 35d unless said."
     )
     stale_after: Duration | None = Field(
         None, description="Without events for so long, its status is unknown."

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+REOPEN_MS = 35 * 86_400_000
+"""How long after its end a slot of history is amended, unless a KPI says otherwise."""
+
 
 class Time(StrEnum):
     """Which time of an event a KPI counts by: when it occurred (its event time), when it was posted (a field of it),
@@ -491,7 +494,7 @@ class Kpi:
     target: Target | None = None
     minimum_samples: int = 1
     lateness_ms: int = 60_000
-    reopen_ms: int = 7 * 86_400_000
+    reopen_ms: int = REOPEN_MS
     stale_ms: int | None = None
     time: Time = Time.OCCURRED
     source: str | None = None

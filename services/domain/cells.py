@@ -3,6 +3,9 @@
 Rows of feeds are folded in, changed cells are told, and what lies beyond the horizon leaves: into the running cell
 of pane ``BASE`` where the cube carries, else for good. The horizon is taken in steps of a sixteenth of itself, at
 moments that the log decides, so that leaving is rare and the same in every replay.
+
+A row whose pane has left is folded into cells apart, which amend history and are then forgotten. What is too old for
+that counts in the present pane.
 """
 
 from __future__ import annotations
@@ -10,21 +13,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.domain.aggregates import SKETCHED, Aggregates, buckets, combine, empty, lift
 from services.domain.catalogue import Agg
-from services.domain.cell_keys import BASE_KEY, cell_keys, places
+from services.domain.cell_keys import BASE_KEY, cell_keys, pane_keys, places
 from services.domain.entries import Entries
 from services.domain.index import Index
 from services.domain.partials import CubeCells, SketchCells
-from services.domain.program import BASE, Cube, Measure
+from services.domain.program import BASE, Cube, EventFeed, Measure
 from services.domain.rows import Codes, Hashes, Mask, Numbers, Places, Rows
 from services.domain.scopes import Scopes
 from services.domain.sketches import Sketch, consolidate
+from services.domain.snapshots import prefixed, under
 from services.domain.told import Told
 
 NEVER = -(2**62)
@@ -34,14 +38,27 @@ _PANES_AT_HAND = 2
 Sketches = dict[str, tuple[NDArray[np.int64], Codes, Numbers]]
 """Entries to be told by measure: (which of the cells told, bucket, count), in order of the cells."""
 
+Samples = Sequence[tuple[Measure, Mask | None]]
+"""Measures, each with the rows that are its samples (None: all)."""
+
+
+class Gone(NamedTuple):
+    """Rows whose panes have ``left``; which of them are ``too_old`` to amend history."""
+
+    left: Mask
+    too_old: Mask
+
 
 class CellTable:
-    """Cells of ``cube``. ``floor``: panes that start before it have left."""
+    """Cells of ``cube``. ``floor``: panes that start before it have left; ``oldest``: those that start before it are
+    too old to amend history.
+    """
 
     def __init__(self, cube: Cube, scopes: Scopes) -> None:
         self.cube = cube
         self.scopes = scopes
-        self.floor = NEVER
+        self.floor = self.oldest = NEVER
+        self._amending: CellTable | None = None
         self._index = Index()
         self._panes: dict[int, Places] = {}
         self._room = 0
@@ -91,6 +108,8 @@ class CellTable:
         }
         self._dirty[:] = True
         self._touched = True
+        if self._amending is not None:
+            self._amending.measure_anew(cube)
 
     def fold(self, told: Told, measures: Sequence[Measure]) -> None:
         """Fold rows into those of the cube's measures that read their feed."""
@@ -99,13 +118,55 @@ class CellTable:
         if not samples:
             return
         panes, scopes = told.panes(self.cube.pane_ms), told.scopes(self.scopes)
-        wanted = _union([mask for _, mask in samples])
         gone = self._gone(told)
-        if gone is not None and self.cube.carry:
-            panes = np.where(gone, BASE_KEY, panes)
-        elif gone is not None:
-            wanted = ~gone if wanted is None else wanted & ~gone
-            samples = [(measure, ~gone if mask is None else mask & ~gone) for measure, mask in samples]
+        if gone is None:
+            self.put(told.rows, panes, scopes, samples)
+        else:
+            self._put_late(told, panes, scopes, samples, gone)
+
+    def _gone(self, told: Told) -> Gone | None:
+        """The rows whose panes have left; None where there are none."""
+        length = self.cube.pane_ms
+        if told.earliest - told.earliest % length >= self.floor:
+            return None
+        time = told.rows.number("time")
+        pane = time - time % length
+        return Gone(pane < self.floor, pane < self.oldest)
+
+    def _put_late(self, told: Told, panes: Hashes, scopes: Places, samples: Samples, gone: Gone) -> None:
+        """Fold rows of which some are of panes that have left: each into its pane here, or in history, or into the
+        present pane. What is carried needs its place in history alone.
+        """
+        if self.cube.carry:
+            self.put(told.rows, np.where(gone.left, BASE_KEY, panes), scopes, samples)
+        else:
+            self.put(told.rows, panes, scopes, _among(samples, ~gone.left))
+        self._amend(told.rows, panes, scopes, _among(samples, gone.left & ~gone.too_old))
+        if told.present is None:
+            return
+        now = np.full(panes.size, pane_keys(np.array([told.present]), self.cube.pane_ms)[0])
+        old = _among(samples, gone.too_old)
+        if self.cube.carry:
+            self._amend(told.rows, now, scopes, old)
+        else:
+            self.put(told.rows, now, scopes, [one for one in old if counts_late(one[0])])
+
+    def _amend(self, rows: Rows, panes: Hashes, scopes: Places, samples: Samples) -> None:
+        if samples:
+            if self._amending is None:
+                self._amending = CellTable(self.cube, self.scopes)
+            self._amending.put(rows, panes, scopes, samples)
+
+    def take_amending(self) -> CellTable | None:
+        """The cells that amend history, as of now; they are forgotten here."""
+        amending, self._amending = self._amending, None
+        return amending
+
+    def put(self, rows: Rows, panes: Hashes, scopes: Places, samples: Samples) -> None:
+        """Fold the ``samples`` of rows into the cells of these panes (by key) and scopes."""
+        if not samples:
+            return
+        wanted = _union([mask for _, mask in samples])
         if wanted is None:
             cells = self._cells(panes, scopes)
         else:
@@ -113,26 +174,11 @@ class CellTable:
             cells = np.full(panes.size, -1)
             cells[at] = self._cells(panes[at], scopes[at])
         for measure, mask in samples:
-            self._add(measure, told.rows, cells, mask)
-
-    def _gone(self, told: Told) -> Mask | None:
-        """The rows whose panes had left before they came; None where there are none.
-
-        What had left before a row's frame may be more than what has left of this table yet.
-        """
-        highest = max(self.floor, int(floor_behind(self.cube, told.top)))
-        length = self.cube.pane_ms
-        if told.earliest - told.earliest % length >= highest:
-            return None
-        time = told.rows.number("time")
-        floors: int | Numbers = self.floor
-        if told.levels is not None and highest > self.floor:
-            floors = np.maximum(floor_behind(self.cube, told.levels()), self.floor)
-        gone: Mask = time - time % length < floors
-        return gone if np.count_nonzero(gone) else None
+            self._add(measure, rows, cells, mask)
 
     def leave(self, watermark: int) -> None:
         """Let go of what the horizon behind ``watermark`` has passed. What it held last is still told once."""
+        self.oldest = max(self.oldest, int(oldest_behind(self.cube, watermark)))
         floor = int(floor_behind(self.cube, watermark))
         if floor <= self.floor:
             return
@@ -206,11 +252,18 @@ class CellTable:
             arrays |= {f"{name}|{column}": array[:n].copy() for column, array in columns.items()}
         for name, entries in self._entries.items():
             arrays |= {f"{name}|.{part}": array for part, array in entries.arrays().items()}
-        return {"floor": self.floor}, arrays
+        meta: dict[str, Any] = {"floor": self.floor, "oldest": self.oldest}
+        if self._amending is not None:
+            meta["amending"], held = self._amending.arrays()
+            arrays |= prefixed("amending", held)
+        return meta, arrays
 
     def load(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Become what ``arrays()`` gave, of a table with the same measures."""
-        self.floor = meta["floor"]
+        self.floor, self.oldest = meta["floor"], meta["oldest"]
+        if "amending" in meta:
+            self._amending = CellTable(self.cube, self.scopes)
+            self._amending.load(meta["amending"], under("amending", arrays))
         self._index = Index(arrays["keys"])
         self._panes.clear()
         self._left = arrays["left"]
@@ -378,8 +431,42 @@ class CellTable:
 
 def floor_behind(cube: Cube, watermark: int | Numbers) -> int | Numbers:
     """The ``floor`` that ``watermark`` leads to: panes that start before it have left."""
-    step = cube.pane_ms * max(1, cube.horizon_ms // cube.pane_ms // 16)
-    return (watermark - cube.horizon_ms) // step * step
+    return _behind(cube.horizon_ms, cube.pane_ms, watermark)
+
+
+def oldest_behind(cube: Cube, watermark: int | Numbers) -> int | Numbers:
+    """The ``oldest`` that ``watermark`` leads to: what counts in panes that start before it amends history no more."""
+    return _behind(cube.reach_ms, cube.pane_ms, watermark)
+
+
+def next_leave(cube: Cube, watermark: int) -> int:
+    """The watermark, above this one, at which more panes leave, or become too old."""
+    both = (cube.horizon_ms, cube.reach_ms)
+    return min(
+        int(_behind(each, cube.pane_ms, watermark)) + _step(each, cube.pane_ms) + each for each in both
+    )
+
+
+def counts_late(measure: Measure) -> bool:
+    """Whether what is too old for history counts when it comes: events do, unless the last value is asked for. What a
+    case contributed long ago only moves between old windows.
+    """
+    return isinstance(measure.feed, EventFeed) and measure.agg is not Agg.LAST
+
+
+def _behind(horizon: int, pane: int, watermark: int | Numbers) -> int | Numbers:
+    step = _step(horizon, pane)
+    return (watermark - horizon) // step * step
+
+
+def _step(horizon: int, pane: int) -> int:
+    return pane * max(1, horizon // pane // 16)
+
+
+def _among(samples: Samples, chosen: Mask) -> Samples:
+    """The samples that are among ``chosen`` rows; measures without any are left out."""
+    both = [(measure, chosen if mask is None else mask & chosen) for measure, mask in samples]
+    return [(measure, mask) for measure, mask in both if mask.any()]
 
 
 def _split(piece: CubeCells, start: int, sketches: Sketches, most: int) -> Iterator[CubeCells]:

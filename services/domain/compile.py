@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TypeVar
 
 from services.domain.catalogue import (
+    REOPEN_MS,
     Agg,
     Catalogue,
     EventType,
@@ -59,6 +60,7 @@ T = TypeVar("T")
 JUDGES = 4
 SOURCE = Field("source", FieldType.STRING, description="the system that sent it")
 _CALENDAR_REACH_MS = 3_600_000
+_MEMORY_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +73,33 @@ class _CubeKey:
     horizon_ms: int
     lateness_ms: int
     carry: bool
+    reopen_ms: int
 
     @property
     def id(self) -> str:
+        """What is usual goes without saying."""
         name = "+".join(self.dimensions) or "total"
-        return f"{name}@{digest_of(asdict(self))}"
+        words = asdict(self)
+        if self.reopen_ms == REOPEN_MS:
+            del words["reopen_ms"]
+        return f"{name}@{digest_of(words)}"
 
 
 @dataclass(slots=True)
 class _Cubes:
-    """The cubes so far, and their measures by id."""
+    """The cubes so far, and their measures by id. Of the KPIs that share one, that with the longest slots says how long
+    history can be amended.
+    """
 
     measures: dict[_CubeKey, dict[str, Measure]] = field(default_factory=dict)
+    amend: dict[_CubeKey, int] = field(default_factory=dict)
+
+    def place(self, kpi: Kpi, judge: int) -> _CubeKey:
+        """Where a KPI's measures live."""
+        key = _cube_key(kpi, judge)
+        amend = _slot_ms(kpi) + kpi.reopen_ms + _CALENDAR_REACH_MS
+        self.amend[key] = max(self.amend.get(key, 0), amend + -amend % key.pane_ms)
+        return key
 
     def add(self, key: _CubeKey, measure: Measure) -> str:
         return self.measures.setdefault(key, {}).setdefault(measure.id, measure).id
@@ -98,6 +115,7 @@ class _Cubes:
                 key.lateness_ms,
                 key.carry,
                 tuple(measures.values()),
+                self.amend[key],
             )
             for key, measures in self.measures.items()
         )
@@ -114,7 +132,7 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
     for name in _inputs_first(catalogue):
         kpi = catalogue.kpis[name]
         judge = hash64(families[name].encode()) % judges
-        key = _cube_key(kpi, judge)
+        key = cubes.place(kpi, judge)
         wanted = {role: _timed(part, kpi.time) for role, part in _parts(catalogue, kpi).items()}
         parts = {
             role: cubes.add(key, _measure(catalogue, key, part, compile_filter))
@@ -486,12 +504,21 @@ def _process_words(catalogue: Catalogue, feed: Feed) -> object:
 
 
 def _cube_key(kpi: Kpi, judge: int) -> _CubeKey:
-    """Panes last until no window needs them and their slot of history can no longer be reopened."""
+    """Panes last until no window needs them, and for a week after their slot of history has ended: most of what is late
+    comes by then, and what comes later amends history.
+    """
     pane = pane_length(kpi.window, kpi.grain)
-    slot = SHORT_GRAINS.get(kpi.grain) or PERIODS[LONG_GRAINS[kpi.grain]]
-    horizon = max(reach(kpi.window) + kpi.lateness_ms, slot + kpi.reopen_ms) + _CALENDAR_REACH_MS
+    slot = _slot_ms(kpi) + min(kpi.reopen_ms, _MEMORY_MS)
+    horizon = max(reach(kpi.window) + kpi.lateness_ms, slot) + _CALENDAR_REACH_MS
     carry = kpi.type is KpiType.LEVEL or kpi.window.kind is WindowKind.ALL_TIME
-    return _CubeKey(judge, kpi.dimensions, pane, horizon + -horizon % pane, kpi.lateness_ms, carry)
+    return _CubeKey(
+        judge, kpi.dimensions, pane, horizon + -horizon % pane, kpi.lateness_ms, carry, kpi.reopen_ms
+    )
+
+
+def _slot_ms(kpi: Kpi) -> int:
+    """The longest that a slot of its history can last."""
+    return SHORT_GRAINS.get(kpi.grain) or PERIODS[LONG_GRAINS[kpi.grain]]
 
 
 def _version(kpi: Kpi, parts: Mapping[str, str], percentiles: Mapping[str, float], inputs: list[str]) -> str:

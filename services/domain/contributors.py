@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from services.domain.aggregates import SKETCHED, Aggregates, buckets, combine, empty, lift
 from services.domain.catalogue import Agg, Direction, Kpi, KpiType, WindowKind
-from services.domain.cells import CellTable
+from services.domain.cells import CellTable, counts_late
 from services.domain.compile import is_revocable
 from services.domain.corrections import content, processes_of
 from services.domain.program import (
@@ -121,15 +121,19 @@ class Tap(CellTable):
         if not told.rows.n:
             return
         time = told.rows.number("time")
-        inside = (time >= self._wanted.start) & (time < self._wanted.end)
+        own = (time >= self._wanted.start) & (time < self._wanted.end)
+        late = np.zeros(own.size, np.bool_)
         gone = None if self.cube.carry else self._gone(told)
         if gone is not None:
-            inside &= ~gone
-        if not inside.any():
+            own &= ~gone.too_old
+            if told.present is not None and self._wanted.start <= told.present < self._wanted.end:
+                late = gone.too_old
+        if not (own.any() or late.any()):
             return
         scopes = told.scopes(self.scopes)
-        inside &= self._at_scope(scopes)
+        there = self._at_scope(scopes)
         for measure in measures:
+            inside = there & (own | late if counts_late(measure) else own)
             mask = told.mask(measure)
             at = np.flatnonzero(inside if mask is None else inside & mask)
             if at.size:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
 
@@ -318,6 +318,36 @@ class ClosedWindows:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """What is to be merged into one slot of a KPI's history at one full scope; ``state`` as in ``ClosedWindow``."""
+
+    kpi: str
+    kpi_version: str
+    scope: Scope
+    start: int
+    end: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Amendments:
+    """A record of the ``history`` topic: what an events ``partition`` amends. ``sequence`` grows with each time that it
+    does; (partition, sequence, slot) is told again with the same content only.
+    """
+
+    tenant: str
+    run: str
+    attempt: int
+    partition: int
+    sequence: int
+    amendments: list[Amendment]
+
+    def with_only(self, amendments: list[Amendment]) -> Amendments:
+        """A part of it."""
+        return replace(self, amendments=amendments)
+
+
+@dataclass(frozen=True, slots=True)
 class CaseFact:
     """One notable case. ``steps``: step → its time; ``dues``: due (``name``, ``name/item``, ``name/current`` of one
     that was promised anew) → (due time, met time or None). ``flags``: open, closed, moment_unknown (then ``closed`` is
@@ -354,6 +384,10 @@ class CaseFacts:
     stuck: int
     waiting: dict[str, int]
     cases: list[CaseFact]
+
+
+COUNTED = frozenset({"too_old", "beyond_horizon"})
+"""Codes of dead letters whose events count all the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ States are merged, never numbers: the 90th percentile of a month is that of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.domain.aggregates import Aggregates, concatenate, reduce, unpack_state
+from services.domain.aggregates import Aggregates, concatenate, merge, pack_state, reduce, unpack_state
 from services.domain.facts import ClosedWindow, Scope
 from services.domain.readings import Part, Reading
 from services.domain.rows import Numbers
@@ -39,8 +39,8 @@ def combine(
     """The history of a KPI by ``grouping`` (a set of its dimensions; () is the total), by scope, then time.
 
     ``step`` is a grain (None: that of the slots), cut in the KPI's time zone. ``windows`` are closed slots at full
-    scopes; those of another version of the KPI are left out. A level accumulates: it needs all windows from the
-    beginning. A step in which nothing happened has no point.
+    scopes, and what amends them, in any order; those of another version of the KPI are left out. A level accumulates:
+    it needs all windows from the beginning. A step in which nothing happened has no point.
 
     Raises ``ValueError`` for a step finer than the slots, or a dimension that the KPI does not have.
     """
@@ -67,6 +67,22 @@ def combine(
         for part in reading.parts
     }
     return _points(reading, parts, points, grouping)
+
+
+def amended(reading: Reading, windows: Sequence[ClosedWindow]) -> list[ClosedWindow]:
+    """One window per slot and scope: what was told of it last, merged with what amends it and read anew."""
+    slots_: dict[tuple[Texts, int], list[ClosedWindow]] = {}
+    for window in windows:
+        slots_.setdefault((_key(window.scope, reading.kpi.dimensions), window.start), []).append(window)
+    return [one[0] if len(one) == 1 else _merged(reading, one) for one in slots_.values()]
+
+
+def _merged(reading: Reading, windows: Sequence[ClosedWindow]) -> ClosedWindow:
+    states = [unpack_state(window.state) for window in windows]
+    state = {part.role: merge([each[part.role] for each in states]) for part in reading.parts}
+    found = reading.read(state)
+    value = None if np.isnan(found.values[0]) else float(found.values[0])
+    return replace(windows[0], value=value, samples=int(found.samples[0]), state=pack_state(state))
 
 
 def _points(

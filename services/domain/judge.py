@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from services.domain import partials
 from services.domain.facts import ClosedWindow, ClosedWindows, DeadLetter, KpiValues
-from services.domain.judge_run import LIVE, Load, RunJudge
+from services.domain.judge_run import Load, RunJudge
 from services.domain.partials import Partial
+from services.domain.program import LIVE
 from services.domain.said import Told, columns, portions
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission

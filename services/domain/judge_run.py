@@ -23,7 +23,7 @@ from services.domain.facts import (
 from services.domain.kpi_tables import CurrentTable, DerivedTable, WindowTable
 from services.domain.needs import needed_sources
 from services.domain.partials import Partial, decode, encode
-from services.domain.program import BASE, EventFeed, Program
+from services.domain.program import BASE, LIVE, EventFeed, Program
 from services.domain.readings import Reading, reading
 from services.domain.rows import Strings
 from services.domain.said import Told
@@ -33,7 +33,6 @@ from services.domain.source_accounts import account_of, account_words, joined
 
 Load = Callable[[str], Program]
 
-LIVE = "live"
 _UNHEARD_HOLD_MS = 60_000
 _LEAST_SHARE = 50
 _PLAIN = ("catalogue", "time", "first_time", "watermark", "gaps")
@@ -167,9 +166,7 @@ class RunJudge:
             self._versions(),
         )
         self.program = program
-        self._cubes = {
-            cube.id: CubeTable(cube, self.strings) for cube in program.cubes if cube.judge == self.partition
-        }
+        self._cubes = self._tables_of(program)
         for name, table in self._cubes.items():
             if name in old_cubes:
                 table.adopt(old_cubes[name])
@@ -182,6 +179,11 @@ class RunJudge:
         for name in old_tables.keys() - self._tables.keys():
             said = old_tables[name].said
             self._remove(Told(said, np.flatnonzero(said.known())))
+
+    def _tables_of(self, program: Program) -> dict[str, CubeTable]:
+        """Empty ones for the cubes of this judge partition."""
+        own = (cube for cube in program.cubes if cube.judge == self.partition)
+        return {cube.id: CubeTable(cube.of_run(self.run), self.strings) for cube in own}
 
     def _versions(self) -> dict[str, str]:
         kpis = self.program.kpis if self.program is not None else {}
@@ -204,7 +206,7 @@ class RunJudge:
                 for each in one.inputs:
                     self._dependents.setdefault(each, []).append(table)
             cubes = {part.cube: self._cubes[part.cube] for part in one.parts}
-            if all(set(one.kpi.dimensions) <= set(cube.cube.dimensions) for cube in cubes.values()):
+            if SlotTable.keeps(one, cubes):
                 self._slots[name] = SlotTable(one, cubes)
             self._needed[name] = _sources(program, one)
             self._sourced[name] = needed_sources(program, one)
@@ -386,11 +388,7 @@ class RunJudge:
         if not self.catalogue:
             return
         self.program = load(self.catalogue)
-        self._cubes = {
-            cube.id: CubeTable(cube, self.strings)
-            for cube in self.program.cubes
-            if cube.judge == self.partition
-        }
+        self._cubes = self._tables_of(self.program)
         for name, cube in self._cubes.items():
             cube.load(meta[f"table/{name}"], under(f"table/{name}", arrays))
         self._build(self.program)

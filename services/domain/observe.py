@@ -14,11 +14,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from services.domain import partials
+from services.domain.amendments import records
 from services.domain.cells import CellTable
 from services.domain.facts import DeadLetter
 from services.domain.frames import Frame, Kind, decode
-from services.domain.program import Program
-from services.domain.runstate import LIVE, Cells, RunState
+from services.domain.program import LIVE, Program
+from services.domain.runstate import Cells, RunState
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission
 from services.domain.telling import IMPORT_EVENTS, Teller
@@ -105,7 +106,12 @@ class Observer:
                 for facts in teller.cases(everything=everything)
             ]
             self._letters += run.letters
-            run.letters = []
+            emissions += [
+                Emission("history", self.partition % self._judges, record)
+                for sealed in run.amendments
+                for record in records(sealed)
+            ]
+            run.letters, run.amendments = [], []
         emissions += [Emission("dead_letters", 0, letter) for letter in self._letters]
         self._letters = []
         return emissions

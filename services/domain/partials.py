@@ -10,7 +10,7 @@ the last complete set's offset means that something is missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,19 @@ class Partial:
     strings: tuple[str, ...] = ()
     cubes: tuple[CubeCells, ...] = ()
     accounts: tuple[SourceAccount, ...] = ()
+
+
+def named(cubes: Sequence[CubeCells], texts: Sequence[str]) -> tuple[tuple[str, ...], tuple[CubeCells, ...]]:
+    """The strings that the scopes of ``cubes``, codes into ``texts``, name, and the cubes with codes into those."""
+    there = np.zeros(len(texts), np.bool_)
+    for cube in cubes:
+        there[cube.scopes] = True
+    used = there.nonzero()[0]
+    number = np.empty(there.size, np.int32)
+    number[used] = np.arange(used.size)
+    return tuple(texts[code] for code in used.tolist()), tuple(
+        cube.naming(number[cube.scopes]) for cube in cubes
+    )
 
 
 _PLAIN = (

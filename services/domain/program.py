@@ -8,7 +8,7 @@ adds the cells of all partitions and computes each KPI from its measures. Compil
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from services.domain.catalogue import Agg, Catalogue, Kpi, Time
 from services.domain.rows import NULL, Mask, Rows
 
+LIVE = "live"
+"""The run of what happens now; all others are imports."""
 MISSING = "missing_"
 """Before a role: the measure that counts the rows which that role's measure should have had and could not convert."""
 
@@ -209,7 +211,8 @@ class Cube:
 
     Panes are ``pane_ms`` long, aligned to the epoch. They are kept for ``horizon_ms`` behind the watermark; where
     ``carry`` (levels, all time) what leaves is added to the running cell of pane ``BASE``, elsewhere it goes.
-    ``lateness_ms``: a pane is closed once the watermark is that far past its end.
+    ``lateness_ms``: a pane is closed once the watermark is that far past its end. ``amend_ms``: what comes for a pane
+    that has left amends history for that long behind the watermark.
     """
 
     id: str
@@ -220,6 +223,16 @@ class Cube:
     lateness_ms: int
     carry: bool
     measures: tuple[Measure, ...]
+    amend_ms: int = 0
+
+    @property
+    def reach_ms(self) -> int:
+        """How far behind the watermark anything still counts in its own pane, here or in history."""
+        return max(self.horizon_ms, self.amend_ms)
+
+    def of_run(self, run: str) -> Cube:
+        """As a run keeps it: an import has all of it in memory, and history is not amended."""
+        return self if run == LIVE else replace(self, horizon_ms=self.reach_ms)
 
 
 BASE = -(2**62)

@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.amendments import amending
 from services.domain.batch import Batch, BlockRows, Interner
 from services.domain.case_events import CaseEvents
 from services.domain.case_facts import notable
 from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
 from services.domain.catalogue import EventType, Time
-from services.domain.cells import CellTable
+from services.domain.cells import CellTable, next_leave
 from services.domain.corrections import Corrections
 from services.domain.dedupe import Dedupe
-from services.domain.facts import CaseFacts, DeadLetter
+from services.domain.facts import Amendments, CaseFacts, DeadLetter
 from services.domain.frames import Frame, Group, Image
-from services.domain.lateness import Late, dependents, lateness, may_be_late
+from services.domain.lateness import Dependent, Late, dependents, lateness, may_be_late
 from services.domain.partials import ENDLESS
-from services.domain.program import Cube, EventFeed, Feed, Measure, Program, process_of
+from services.domain.program import LIVE, Cube, EventFeed, Feed, Measure, Program, process_of
 from services.domain.rows import Columns, Mask, Numbers, Strings
 from services.domain.scopes import Scopes
 from services.domain.snapshots import pack_texts, prefixed, under, unpack_texts
@@ -39,9 +40,11 @@ from services.domain.times import Retimed, kept_time, retimed
 from services.domain.told import Told
 from services.domain.watermark import FUTURE_MS, START, Watermark
 
-LIVE = "live"
 _MINUTE = 60_000
+_SEAL_MS = 10_000
 _BEYOND = "is from before the horizon of corrections: it counts when it came"
+_TOO_OLD = "is older than history can be amended: it counts in the window that was current when it came"
+_DROPPED = "came after its window could still be amended"
 _MOST_LETTERS = 100
 """Late or early events that one batch lists; all are counted."""
 
@@ -64,6 +67,7 @@ class RunState:
         self.complete = False
         self.counters: Counter[str] = Counter()
         self.letters: list[DeadLetter] = []
+        self.amendments: list[Amendments] = []
         self.strings = Strings()
         self.watermark = Watermark()
         self.accounts = Accounts()
@@ -75,8 +79,10 @@ class RunState:
         self._scopes: dict[tuple[str, ...], Scopes] = {}
         self._readers: Readers = {}
         self._times: dict[str, list[EventFeed]] = {}
-        self._dependents: Mapping[EventFeed, Sequence[Cube]] = {}
+        self._dependents: Mapping[EventFeed, Sequence[Dependent]] = {}
         self._corrections = Corrections(self.strings)
+        self._leaves = START
+        self._sequence = 0
 
     @property
     def level(self) -> int:
@@ -99,6 +105,7 @@ class RunState:
         """Go on under another catalogue. Measures and processes that it leaves as they were keep what they have; a
         new measure of a process starts from what the cases held say, one of correctable events from those remembered.
         """
+        self._seal()
         before = {(cube, measure) for cube, table in self.cells.items() for measure in table.measures}
         self._bind(program, catalogue)
         fresh: Readers = {
@@ -115,7 +122,7 @@ class RunState:
         """Engine time has come to ``time``: due times go by, sources fall idle, old panes leave."""
         self._advance(time)
         self.watermark.hear(self.time, {})
-        self._leave()
+        self._leave(self.watermark.value)
 
     def hear_source(self, source: str, mark: Mapping[str, Any], time: int) -> None:
         """A source has ended a batch, or numbers of its events have come."""
@@ -125,6 +132,7 @@ class RunState:
     def finish(self, time: int) -> None:
         """The run is complete as of ``time``."""
         self._advance(time)
+        self._seal()
         self.complete = True
 
     def minute(self, frame: Frame) -> int:
@@ -141,12 +149,32 @@ class RunState:
             return
         keep = self._fresh(batch, frames, self._believed(batch, frames))
         levels = self._hear(batch, keep)
+        for kept in self._between_leaves(batch, keep, levels):
+            self._fold(batch, frames, kept, levels)
+        self._leave(self.watermark.value)
+
+    def _between_leaves(self, batch: Batch, keep: Mask | None, levels: Numbers) -> Iterator[Mask | None]:
+        """The rows that count, in turns between which panes leave: what has left is so the same for all rows of a turn,
+        however frames are batched.
+        """
+        start = 0
+        while start < levels.size:
+            self._leave(int(levels[start]))
+            end = int(np.searchsorted(levels, self._leaves))
+            if end - start == levels.size:
+                yield keep
+            else:
+                turn = (batch.frame >= start) & (batch.frame < end)
+                yield turn if keep is None else turn & keep
+            start = end
+
+    def _fold(self, batch: Batch, frames: Frames, keep: Mask | None, levels: Numbers) -> None:
         top = int(levels.max())
         events: dict[str, list[CaseEvents]] = {}
         after: dict[str, Late] = {}
         for group, rows in batch.rows(keep):
             type_, process, primary, _ = group
-            told = Told(rows, partial(rows.of_frames, levels), top)
+            told = Told(rows, partial(rows.of_frames, levels), top, present=self._present)
             timed = self._timed(type_, told, rows, frames) if group.counted else []
             if primary:
                 self.accounts.count(type_, rows)
@@ -162,7 +190,6 @@ class RunState:
                 events.setdefault(process, []).append(copies)
         for process, batches in events.items():
             self._tell(self.cases[process].update(batches))
-        self._leave()
 
     def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A copy of everything: JSON values, and arrays by name."""
@@ -171,7 +198,8 @@ class RunState:
         meta: dict[str, Any] = {
             "tenant": self.tenant, "run": self.run, "attempt": self.attempt, "catalogue": self.catalogue,
             "time": self.time, "complete": self.complete, "counters": dict(self.counters),
-            "watermark": self.watermark.state(), "accounts": self.accounts.state(), "dedupe": starts, "parts": {},
+            "watermark": self.watermark.state(), "accounts": self.accounts.state(), "dedupe": starts,
+            "sequence": self._sequence, "parts": {},
         }  # fmt: skip
         for name, part in self._parts():
             meta["parts"][name], held = part.arrays()
@@ -183,7 +211,7 @@ class RunState:
     ) -> None:
         """Become what ``arrays()`` gave; ``program`` is that of its catalogue."""
         self.time, self.complete = meta["time"], meta["complete"]
-        self.counters = Counter(meta["counters"])
+        self.counters, self._sequence = Counter(meta["counters"]), meta["sequence"]
         self.strings = Strings(unpack_texts(under("strings", arrays)))
         self._interner = Interner(self.strings)
         self._corrections = Corrections(self.strings)
@@ -214,7 +242,8 @@ class RunState:
         self._dependents = dependents(program)
         self._corrections.switch(program)
         held, self.cells, self._readers = self.cells, {}, {}
-        for cube in program.cubes:
+        self._leaves = START
+        for cube in (each.of_run(self.run) for each in program.cubes):
             scopes = self._scopes.setdefault(cube.dimensions, Scopes(cube.dimensions, self.strings))
             table = held.get(cube.id)
             if table is None:
@@ -240,15 +269,37 @@ class RunState:
                 table.adopt(held[name])
             self.cases[name] = table
 
+    @property
+    def _present(self) -> int | None:
+        """When what is too old for history counts: in the minute that is being folded. An import leaves it out."""
+        return self.time - self.time % _MINUTE if self.run == LIVE else None
+
     def _advance(self, time: int) -> None:
+        if time // _SEAL_MS > self.time // _SEAL_MS:
+            self._seal()
         self.time = max(self.time, time)
         for cases in self.cases.values():
             self._tell(cases.advance(self.time))
         self._corrections.leave(self.time)
 
-    def _leave(self) -> None:
+    def _leave(self, watermark: int) -> None:
+        if watermark < self._leaves:
+            return
         for table in self.cells.values():
-            table.leave(self.watermark.value)
+            table.leave(watermark)
+        self._leaves = min(
+            (next_leave(table.cube, watermark) for table in self.cells.values()), default=ENDLESS
+        )
+
+    def _seal(self) -> None:
+        """What has gathered to amend history is complete: it is told once, under a number of its own."""
+        gathered = {name: cells for name, table in self.cells.items() if (cells := table.take_amending())}
+        if gathered and self.program is not None:
+            self._sequence = max(self.time, self._sequence + 1)
+            found = amending(self.program, gathered)
+            self.amendments.append(
+                Amendments(self.tenant, self.run, self.attempt, self.partition, self._sequence, found)
+            )
 
     def _tell(self, facts: Iterable[Facts], fresh: Readers | None = None) -> None:
         """Have those read who are to; ``fresh``: only these."""
@@ -256,21 +307,22 @@ class RunState:
         for told in facts:
             whole = Told(told.rows)
             for feed, part, rows in told.feeds:
-                self._read(readers.get(feed, ()), Told(rows, whole=(whole, part)))
+                self._read(readers.get(feed, ()), Told(rows, whole=(whole, part), present=self._present))
 
     def _timed(self, type_: str, told: Told, rows: BlockRows, frames: Frames) -> list[tuple[EventFeed, Told]]:
         """Primary events of a type, by each of the times that they are counted by."""
         timed = [(EventFeed(type_), told)]
         for feed in self._times.get(type_, ()):
             each = retimed(rows, self._event_type(type_), feed.time, partial(_ingest, rows, frames))
-            timed.append((feed, Told(each, told.levels, told.top)))
+            timed.append((feed, Told(each, told.levels, told.top, present=told.present)))
         return timed
 
-    def _read_standing(self, event: str, told: Columns, readers: Readers) -> None:
+    def _read_standing(self, event: str, told: Columns, readers: Readers, present: int | None = None) -> None:
         """What a ledger tells of its events, by each of the times that they are counted by."""
-        self._read(readers.get(EventFeed(event), ()), Told(told))
+        self._read(readers.get(EventFeed(event), ()), Told(told, present=present))
         for feed in self._times.get(event, ()):
-            self._read(readers.get(feed, ()), Told(Retimed(told, kept_time(told, feed.time))))
+            each = Retimed(told, kept_time(told, feed.time))
+            self._read(readers.get(feed, ()), Told(each, present=present))
 
     def _event_type(self, name: str) -> EventType:
         if self.program is None:
@@ -347,7 +399,7 @@ class RunState:
         """Let events of a type that corrects, is corrected or reverses another take back what they replace."""
         came = _ingest(rows, frames)
         for event, found in self._corrections.update(type_, process, rows, came, primary=primary):
-            self._read_standing(event, found.told, self._readers)
+            self._read_standing(event, found.told, self._readers, self._present)
             if process in self.cases:
                 cases = self.cases[process]
                 self._tell(cases.take_back([found.gone]))
@@ -371,9 +423,11 @@ class RunState:
         """
         found: Late | None = None
         for feed, told in timed:
-            cubes = self._dependents.get(feed, ())
-            if told.levels is not None and may_be_late(cubes, told.earliest, told.top):
-                one = lateness(cubes, told.rows.number("time"), self._expected_at(rows, told.levels()))
+            dependent = self._dependents.get(feed, ())
+            if told.levels is not None and may_be_late(dependent, told.earliest, told.top):
+                levels = told.levels()
+                time, expected = told.rows.number("time"), self._expected_at(rows, levels)
+                one = lateness(dependent, time, levels, expected)
                 found = one if found is None else found.joined(one)
         if found is not None and group.image is Image.AFTER:
             after[group.type] = found
@@ -381,15 +435,20 @@ class RunState:
             found = found.without(after[group.type])
         return found
 
-    def _late(self, type_: str, late: Late | None, rows: BlockRows, batch: Batch, frames: Frames) -> None:
-        if late is None:
+    def _late(self, type_: str, found: Late | None, rows: BlockRows, batch: Batch, frames: Frames) -> None:
+        if found is None:
             return
         if not type_.startswith(PREFIX):  # what a source says of a day comes after it
-            self._count("late", np.count_nonzero(late.late))
-        if late.too_late.any():
-            self._count("late_dropped", np.count_nonzero(late.too_late))
-            dropped = rows.batch_rows()[late.too_late]
-            self._list(dropped, batch, frames, "late", "came after its window could still be amended")
+            self._count("late", np.count_nonzero(found.late))
+        counted = found.counted & (self._present is not None)
+        dropped = (found.counted | found.dropped) & ~counted
+        for mask, counter, code, message in (
+            (counted, "counted_late", "too_old", _TOO_OLD),
+            (dropped, "late_dropped", "late", _DROPPED),
+        ):
+            if mask.any():
+                self._count(counter, np.count_nonzero(mask))
+                self._list(rows.batch_rows()[mask], batch, frames, code, message)
 
     def _expected_at(self, rows: BlockRows, levels: Numbers) -> Numbers:
         """Levels, but of what comes in batches: its panes are closed once the batch has ended, not before."""

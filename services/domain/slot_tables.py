@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from services.domain.aggregates import SKETCHED, Aggregates, Arrays, pack_state
 from services.domain.catalogue import Kpi
+from services.domain.cells import floor_behind
 from services.domain.cube_tables import CubeTable, Delta, Scopes
-from services.domain.facts import ClosedWindow
+from services.domain.facts import Amendment, ClosedWindow, Scope
 from services.domain.index import Index, pair
 from services.domain.program import BASE
 from services.domain.readings import Part, Reading
@@ -51,7 +52,6 @@ class SlotTable:
         self._scopes = Scopes(reading.kpi.dimensions, Strings())
         self._own = {cube: np.empty(0, np.int64) for cube in self._parts}
         self._of_cell = {cube: _CellSlots() for cube in self._parts}
-        self._horizon = max((cubes[cube].cube.horizon_ms for cube in self._parts), default=0)
         self._starts = Index()
         self._slots = Index()
         self._table = Table({part.role: part.agg for part in reading.parts})
@@ -61,6 +61,11 @@ class SlotTable:
         self._dirty = np.empty(0, np.bool_)
         self._known = np.empty(0, np.bool_)
         self._due = _NEVER
+
+    @staticmethod
+    def keeps(reading: Reading, cubes: Mapping[str, CubeTable]) -> bool:
+        """Whether there is history of it: every cube has all of the KPI's dimensions."""
+        return all(set(reading.kpi.dimensions) <= set(cube.cube.dimensions) for cube in cubes.values())
 
     @property
     def kpi(self) -> Kpi:
@@ -125,6 +130,23 @@ class SlotTable:
         self._find_due()
         return self._tell(rows, version)
 
+    def amendments(self) -> list[Amendment]:
+        """All that there is, to be merged into what was told elsewhere, oldest first."""
+        rows = np.lexsort((self._scope[: self._table.size], self._start[: self._table.size]))
+        states = _states(
+            {part.role: self._table.pick(part.role, rows) for part in self._reading.parts}, rows.size
+        )
+        places = zip(
+            *(column[rows].tolist() for column in (self._scope, self._start, self._end)), strict=True
+        )
+        return [
+            Amendment(self.kpi.name, self._reading.program.version, self._texts(scope), start, end, state)
+            for (scope, start, end), state in zip(places, states, strict=True)
+        ]
+
+    def _texts(self, scope: int) -> Scope:
+        return dict(zip(self._scopes.dimensions, self._scopes.texts[scope], strict=True))
+
     def _mark(self, rows: Numbers) -> None:
         """These have changed."""
         self._dirty[rows] = True
@@ -136,9 +158,10 @@ class SlotTable:
         self._due = int(self._end[:size][self._dirty[:size]].min(initial=_NEVER))
 
     def evict(self, time: int) -> None:
-        """Forget told slots that nothing can change any more at ``time``."""
+        """Forget told slots that nothing can change any more at ``time``: all of their panes have left."""
         size = self._table.size
-        gone = (self._end[:size] + self._horizon <= time) & ~self._dirty[:size]
+        floor = min((int(floor_behind(table.cube, time)) for table in self._cubes.values()), default=time)
+        gone = (self._end[:size] <= floor) & ~self._dirty[:size]
         if np.count_nonzero(gone) * 8 <= size:
             return  # closing ranks costs as much as there is: not for a few
         kept = ~gone
@@ -237,12 +260,12 @@ class SlotTable:
         }
         found = self._reading.read(read)
         states = _states(parts, rows.size)
-        kpi, dimensions = self.kpi, self._scopes.dimensions
+        kpi = self.kpi
         return [
             ClosedWindow(
                 kpi.name,
                 self._reading.program.version,
-                dict(zip(dimensions, self._scopes.texts[scope], strict=True)),
+                self._texts(scope),
                 start,
                 end,
                 version,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from services.domain.facts import CaseFacts, ClosedWindows, DeadLetter, KpiValues
+from services.domain.facts import Amendments, CaseFacts, ClosedWindows, DeadLetter, KpiValues
 
 
 class Emission(NamedTuple):
@@ -19,7 +19,7 @@ class Emission(NamedTuple):
 
     topic: str
     partition: int
-    value: bytes | KpiValues | ClosedWindows | CaseFacts | DeadLetter
+    value: bytes | KpiValues | ClosedWindows | Amendments | CaseFacts | DeadLetter
 
 
 class State(Protocol):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from services.domain.facts import CaseFacts
-from services.domain.partials import CubeCells, Partial
-from services.domain.runstate import LIVE, RunState
+from services.domain.partials import CubeCells, Partial, named
+from services.domain.program import LIVE
+from services.domain.runstate import RunState
 from services.domain.watermark import START
 
 PIECE_BYTES = 96 << 10
@@ -142,15 +141,5 @@ def _size(piece: CubeCells) -> int:
 
 def _readable(head: Partial, cubes: list[CubeCells], run: RunState, *, more: bool) -> Partial:
     """One part, with the strings that the scopes of ``cubes`` name, and codes into those."""
-    named = np.zeros(len(run.strings.texts), np.bool_)
-    for cube in cubes:
-        named[cube.scopes] = True
-    used = named.nonzero()[0]
-    number = np.empty(named.size, np.int32)
-    number[used] = np.arange(used.size)
-    return replace(
-        head,
-        more=more,
-        strings=tuple(map(run.strings.texts.__getitem__, used.tolist())),
-        cubes=tuple(cube.naming(number[cube.scopes]) for cube in cubes),
-    )
+    strings, own = named(cubes, run.strings.texts)
+    return replace(head, more=more, strings=strings, cubes=own)

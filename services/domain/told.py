@@ -21,7 +21,7 @@ class Told:
     """Rows of one feed. ``errors`` counts the rows on which a filter raised.
 
     ``levels``: the watermark before each row's frame, and ``top`` the highest of them; None where rows are of no frame.
-    ``whole``: rows that these are a slice of.
+    ``whole``: rows that these are a slice of. ``present``: when what is too old for history counts; None: never.
     """
 
     def __init__(
@@ -30,10 +30,12 @@ class Told:
         levels: Callable[[], Numbers] | None = None,
         top: int = START,
         whole: tuple[Told, slice] | None = None,
+        present: int | None = None,
     ) -> None:
         self.rows = rows
         self.levels = levels
         self.top = top
+        self.present = present
         self.errors = 0
         self._whole = whole
         self._selected: dict[str, Mask] = {}

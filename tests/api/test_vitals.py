@@ -32,7 +32,7 @@ async def parts() -> list[Part]:
     return [Part("processor", ready=False, detail="recovering")]
 
 
-VITALS = Vitals([parts], processor=lambda: HEALTH, recorded=lambda: Recorded(3, 4, 5, 0, 1_500))
+VITALS = Vitals([parts], processor=lambda: HEALTH, recorded=lambda: Recorded(3, 6, 4, 5, 0, 1_500))
 FIGURES = """sightline_processor_recovering 1.0
 sightline_processor_lag_records{partition="1",processor="observe"} 8.0
 sightline_processor_applied_offset{partition="1",processor="observe"} 41.0
@@ -41,6 +41,7 @@ sightline_processor_records_total{partition="1",processor="observe"} 42.0
 sightline_processor_gap{partition="1",processor="observe"} 0.0
 sightline_processor_gap{partition="2",processor="observe"} 1.0
 sightline_recorder_windows_total 3.0
+sightline_recorder_amendments_total 6.0
 sightline_recorder_cases_total 4.0
 sightline_recorder_dead_letters_total 5.0
 sightline_recorder_delay_seconds 1.5

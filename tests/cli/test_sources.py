@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,17 @@ def url(broker: str, tmp_path: Path) -> Iterator[str]:
     """Where the example is served."""
     (tmp_path / "company").mkdir()
     write_example(tmp_path / "company")
+    with serving(broker, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def serving(broker: str, tmp_path: Path) -> Iterator[str]:
+    """The catalogue in ``tmp_path``/company on that log; gives where."""
     port = free_port()
     settings = {
         "SIGHTLINE_BROKER__URL": broker,
-        "SIGHTLINE_BROKER__PREFIX": f"sources{port}",
+        "SIGHTLINE_BROKER__PREFIX": f"company{port}",
         "SIGHTLINE_BROKER__PARTITIONS": "4",
         "SIGHTLINE_DATABASE__URL": f"sqlite:///{tmp_path}/db.sqlite",
     }

@@ -16,6 +16,8 @@ from sqlalchemy.engine import Connection as SyncConnection
 from services.adapters.database import Database, cursors, migrations, tables
 from services.adapters.database.tables import metadata
 from services.domain.facts import (
+    Amendment,
+    Amendments,
     CaseFact,
     CaseFacts,
     ClosedWindow,
@@ -89,6 +91,45 @@ async def test_a_new_attempt_voids_the_earlier_ones(database: Database) -> None:
     )
     assert await database.history.windows("default", "olist", "orders") == [again]
     assert await database.history.windows("default", "live", "orders") == [window()]
+
+
+def amendments(
+    *starts: int, partition: int = 0, sequence: int = 7, attempt: int = 0, run: str = "live", **scope: str
+) -> Amendments:
+    told = [Amendment("orders", "v1", scope, start, start + HOUR, b"more\0") for start in starts]
+    return Amendments("default", run, attempt, partition, sequence, told)
+
+
+async def test_what_amends_a_window_is_kept_beside_it_once(database: Database) -> None:
+    """By partition and sequence: told again it changes nothing, in whatever order it and the window come; a
+    restatement leaves it. Where there is no window, it stands alone.
+    """
+    first = amendments(0, 2 * HOUR, site="W01")
+    await database.history.record([], [first])
+    await database.history.record([closed(window(site="W01"), window(HOUR, site="W01"))], [first])
+    more = [amendments(0, sequence=8, site="W01"), amendments(0, partition=1, site="W01")]
+    newer = window(version=9, site="W01")
+    await database.history.record([closed(newer)], [*more, first])
+    found = await database.history.windows("default", "live", "orders", scope={"site": "W01"})
+    told = replace(window(version=7, value=None, site="W01"), samples=0, state=b"more\0")
+    assert found[:2] == [newer, window(HOUR, site="W01")]
+    assert sorted(found[2:], key=lambda one: (one.start, one.version)) == [
+        told,
+        told,
+        replace(told, version=8),
+        replace(told, start=2 * HOUR, end=3 * HOUR),
+    ]
+    assert await database.history.windows("default", "live", "orders", start=HOUR, end=2 * HOUR) == [
+        window(HOUR, site="W01")
+    ]
+
+
+async def test_a_new_attempt_voids_what_amended_the_earlier_ones(database: Database) -> None:
+    """As it does the windows; those of other runs stay."""
+    await database.history.record([], [amendments(0, run="olist"), amendments(0)])
+    await database.history.record([closed(begin=True, attempt=1, run="olist")])
+    assert await database.history.windows("default", "olist", "orders") == []
+    assert len(await database.history.windows("default", "live", "orders")) == 1
 
 
 async def test_history_is_read_by_span_scope_and_version(database: Database) -> None:

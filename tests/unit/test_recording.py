@@ -11,6 +11,8 @@ from services.adapters.clock import SystemClock
 from services.adapters.database import Database
 from services.adapters.log.embedded import EmbeddedLog
 from services.domain.facts import (
+    Amendment,
+    Amendments,
     CaseFact,
     CaseFacts,
     ClosedWindow,
@@ -78,6 +80,12 @@ def case(name: str, attempt: int = 0) -> CaseFacts:
     return CaseFacts("default", "olist", attempt, 0, "order", 5, 1, 0, 0, {}, [fact])
 
 
+def amended(start: int, *, attempt: int = 0, sequence: int = 7) -> Amendments:
+    return Amendments(
+        "default", "olist", attempt, 1, sequence, [Amendment("orders", "v1", {}, start, start + 10, b"a")]
+    )
+
+
 def final(attempt: int, *, complete: bool = True) -> KpiValues:
     return KpiValues(
         "default", "olist", attempt, "d", 0, 9, True, 5, 5, ValueColumns.of([]), complete=complete
@@ -85,7 +93,12 @@ def final(attempt: int, *, complete: bool = True) -> KpiValues:
 
 
 async def say(log: EmbeddedLog, *facts: Fact) -> None:
-    names = {ClosedWindows: TOPICS.history, CaseFacts: TOPICS.cases, DeadLetter: TOPICS.dead_letters}
+    names = {
+        ClosedWindows: TOPICS.history,
+        Amendments: TOPICS.history,
+        CaseFacts: TOPICS.cases,
+        DeadLetter: TOPICS.dead_letters,
+    }
     topics = [names.get(type(fact), TOPICS.kpis).name for fact in facts]
     await log.append(
         [Append(topic, 0, None, encode(fact)) for topic, fact in zip(topics, facts, strict=True)]
@@ -120,6 +133,19 @@ async def test_everything_told_ends_up_in_the_database(
     assert await database.runs.finals() == [final(0)]
     recorded = recorder.recorded
     assert (recorded.windows, recorded.cases, recorded.letters, recorded.unreadable) == (2, 1, 1, 1)
+
+
+async def test_amendments_come_to_the_windows_of_their_attempt(
+    log: EmbeddedLog, database: Database, recorder: Recorder, consumer: Consumer
+) -> None:
+    """On the same topic, once each however often they are told; those of an earlier attempt are void."""
+    await say(log, amended(0), closed(0), amended(0), amended(0, sequence=8), amended(10))
+    await drain(recorder, consumer)
+    assert await starts(database) == [0, 0, 0, 10]
+    await say(log, closed(attempt=1, begin=True), amended(20), amended(30, attempt=1))
+    await drain(recorder, consumer)
+    assert await starts(database) == [30]
+    assert recorder.recorded.amendments == 5
 
 
 async def test_a_new_attempt_replaces_the_run_and_stragglers_of_the_old_are_nothing(
@@ -164,11 +190,11 @@ async def test_a_database_that_is_away_is_waited_for(
     monkeypatch.setattr("services.recording.RETRY_S", 0)
     record, failures = database.history.record, [Unavailable("away"), Unavailable("away")]
 
-    async def flaky(told: list[ClosedWindows]) -> None:
+    async def flaky(told: list[ClosedWindows], amended: list[Amendments]) -> None:
         if failures:
             assert log.committed("t.recorder", TOPICS.history.name, 0) in {None, 0}
             raise failures.pop()
-        await record(told)
+        await record(told, amended)
 
     monkeypatch.setattr(database.history, "record", flaky)
     await say(log, closed(0))

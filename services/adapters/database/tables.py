@@ -51,6 +51,24 @@ windows = Table(
     sqlite_with_rowid=False,
 )
 
+# What is to be merged into windows: by what it amends, then by who said so and for which time.
+amendments = Table(
+    "amendments",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("kpi", Text, primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("scope", Text, primary_key=True),
+    Column("kpi_version", Text, primary_key=True),
+    Column("attempt", BigInteger, primary_key=True, autoincrement=False),
+    Column("partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("end_ms", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 NO_DUE = 2**62
 """``cases.due`` of a case that has no unmet due time; it sorts last."""
 

@@ -350,6 +350,7 @@ class Engine:
 
     catalogue: Catalogue
     partitions: int
+    run: str = "history"
     values: dict[tuple[str, model.Scope], KpiValue] = field(default_factory=dict)
     windows: dict[tuple[str, model.Scope, int], ClosedWindow] = field(default_factory=dict)
     last: dict[int, KpiValues] = field(default_factory=dict)
@@ -357,7 +358,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.validator = Validator(self.catalogue, max_event_bytes=1 << 16)
-        head = heads("default", "history", 1, self.catalogue.digest)
+        head = heads("default", self.run, 1, self.catalogue.digest)
         self.framer = Framer(
             self.catalogue, head, "events", self.partitions, frame_events=1000, frame_bytes=1 << 18
         )

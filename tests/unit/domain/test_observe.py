@@ -189,8 +189,10 @@ def test_what_passes_the_horizon_is_carried_to_the_running_cell() -> None:
     assert sum(name.startswith("distinct") and "#" in name for name in base) == 1
 
 
-def test_late_events_are_counted_and_what_is_too_late_is_listed() -> None:
-    """Late: the pane had closed before the frame; too late: it had left. A frame does not make itself late."""
+def test_late_events_are_counted_and_what_is_too_old_counts_when_it_came_and_is_listed() -> None:
+    """Late: the pane had closed before the frame; too old: history is amended no more, the event counts in the present
+    pane. A frame does not make itself late.
+    """
     short = Cube("short@1", 0, (), MINUTE, 16 * MINUTE, MINUTE, False, (measure(Agg.COUNT),))
     state = observer(short)
     fold(state, [frame([Sale(1, NOON), Sale(2, NOON - 10 * MINUTE)], NOON)])
@@ -199,11 +201,23 @@ def test_late_events_are_counted_and_what_is_too_late_is_listed() -> None:
     fold(state, [frame([Sale(3, NOON - 10 * MINUTE), Sale(4, NOON - 30 * MINUTE), Sale(5, NOON)], NOON)])
     reader.read(state.emit())
     assert reader.last[0].counters["late"] == 2
-    assert reader.last[0].counters["late_dropped"] == 1
+    assert reader.last[0].counters["counted_late"] == 1
     assert [(letter.code, letter.event_id, letter.value) for letter in reader.letters] == [
-        ("late", "4", str(NOON - 30 * MINUTE))
+        ("too_old", "4", str(NOON - 30 * MINUTE))
     ]
-    assert sum(reader.counts("short@1", "count.None@1").values()) == 4
+    assert reader.counts("short@1", "count.None@1") == {((), NOON): 3, ((), NOON - 10 * MINUTE): 2}
+
+
+def test_an_import_drops_what_comes_too_late_and_lists_it() -> None:
+    """Its present is that of its events: nothing of theirs is moved."""
+    short = Cube("short@1", 0, (), MINUTE, 16 * MINUTE, MINUTE, False, (measure(Agg.COUNT),))
+    state = observer(short)
+    fold(state, [told(Kind.CATALOGUE, 0, "past", catalogue="{}"), frame([Sale(1, NOON)], NOON, "past")])
+    fold(state, [frame([Sale(2, NOON - 30 * MINUTE)], NOON, "past"), told(Kind.END, NOON, "past")])
+    reader = Reader().read(state.emit())
+    assert reader.last[0].counters["late_dropped"] == 1
+    assert [letter.code for letter in reader.letters] == ["late"]
+    assert reader.counts("short@1", "count.None@1") == {((), NOON): 1}
 
 
 def test_the_future_moves_nothing() -> None:
@@ -354,11 +368,11 @@ def odd(type_: str, process: str, site: int) -> bytes:
 def test_frames_of_another_catalogue_do_no_harm(type_: str, process: str) -> None:
     """A column of another type, a process or an event type that is not known: the others are folded as ever."""
     state = observer(SITES)
-    records = [frame([Sale(1, NOON)], NOON), odd(type_, process, 5), frame([Sale(2, NOON)], NOON)]
+    records = [frame([Sale(1, NOON)], NOON), frame([Sale(2, NOON)], NOON), odd(type_, process, 5)]
     fold(state, records)
     cells = Reader().read(state.emit()).cells
     alone = observer(SITES)
-    fold(alone, [records[0], records[2]])
+    fold(alone, records[:2])
     assert Reader().read(alone.emit()).cells.items() <= cells.items()
 
 

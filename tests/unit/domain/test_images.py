@@ -147,17 +147,19 @@ def test_an_event_is_late_once(
     assert partition.run.counters["late_dropped"] == 0
 
 
-def test_what_can_no_longer_be_taken_back_is_listed_with_its_event(partition: Partition) -> None:
-    """The row before is of a window that is not amended any more: the letter holds the event that carries it."""
+def test_what_is_taken_back_too_late_counts_when_it_comes(partition: Partition) -> None:
+    """The row before is of a window that is not amended any more: it leaves the present one, and the letter holds the
+    event that carries it.
+    """
     gone = NOON - 2 * DAY
     partition.say(NOON, change("0", NOON, after=(NOON, 0)), change("x", NOON, after=(NOON, 9)))
     told = change("1", NOON + MINUTE, before=(gone, 5), after=(NOON, 7))
     partition.say(NOON + MINUTE, change("2", NOON + MINUTE, after=(NOON, 1)), told)
     [letter] = partition.letters()
-    assert (letter.code, letter.event_id) == ("late", "1")
+    assert (letter.code, letter.event_id) == ("too_old", "1")
     assert msgspec.json.decode(letter.payload) == told
-    assert (partition.run.counters["late"], partition.run.counters["late_dropped"]) == (1, 1)
-    assert partition.sums == {NOON: (4, 17)}
+    assert (partition.run.counters["late"], partition.run.counters["counted_late"]) == (1, 1)
+    assert partition.sums == {NOON: (3, 12)}
 
 
 def test_a_row_may_be_of_the_future_but_not_its_change(partition: Partition) -> None:

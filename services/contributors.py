@@ -20,13 +20,14 @@ from services.domain.contributors import (
     choose,
     current_window,
     gathered,
+    label_of,
     number_of,
     parts_of,
     reach,
     value_of,
 )
 from services.domain.facts import Scope
-from services.domain.program import EventFeed, Measure, Program
+from services.domain.program import QUANTITY, EventFeed, Measure, Program
 from services.domain.readings import Part as Measured
 from services.domain.readings import Reading, reading
 from services.domain.rows import NULL
@@ -147,7 +148,7 @@ class ContributorLists:
             parts,
             count=int(rows["weight"].sum()),
             sum=int(numbers.sum()) / factor if numbers.size else None,
-            number=number_of(measure),
+            number=label_of(measure),
             unit=unit,
             items=await self._items(program, opened, role, rows[position:after], factor),
             next=_cursor(window, after) if after < rows.size else None,
@@ -265,4 +266,6 @@ def _unit(read: Reading, role: Measured, measure: Measure, program: Program) -> 
         return (read.kpi.unit, role.unit) if measure.field == name else ("ms", 1.0)
     if name is None or name == "converted":
         return None, 1.0
+    if name == QUANTITY:
+        return read.kpi.unit, 10.0**measure.scale
     return fields_of(program.catalogue, measure.feed)[name].unit, 10.0**measure.scale

@@ -25,11 +25,14 @@ from services.domain.dedupe import BUCKET_MS, HORIZON_MS
 from services.domain.frames import Head, Kind, decode, is_tick
 from services.domain.observe import Observer
 from services.domain.program import (
+    BalanceFeed,
+    CountFeed,
     Cube,
     DueFeed,
     EventFeed,
     Feed,
     OpenFeed,
+    OpeningFeed,
     OverdueFeed,
     Program,
     QuantityFeed,
@@ -303,7 +306,9 @@ def _stays(feed: Feed, asked: Asked) -> bool:
     if isinstance(feed, EventFeed):
         return False
     process = asked.program.catalogue.processes[feed.process]
-    if isinstance(feed, OpenFeed | OverdueFeed | WaitingFeed | QuantityFeed):
+    if isinstance(feed, CountFeed):
+        return asked.start > asked.now - process.balances[feed.balance].horizon_ms
+    if isinstance(feed, OpenFeed | OverdueFeed | WaitingFeed | QuantityFeed | BalanceFeed | OpeningFeed):
         return asked.end > asked.now
     if isinstance(feed, DueFeed) and feed.outcome in KEPT:
         return False

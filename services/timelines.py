@@ -21,7 +21,7 @@ from services.domain.case_facts import case_fact
 from services.domain.cases import CaseTable
 from services.domain.catalogue import Field, FieldType
 from services.domain.facts import CaseFact
-from services.domain.frames import Frame, Kind, decode, is_begin
+from services.domain.frames import Frame, Kind, decode, is_begin, is_opening
 from services.domain.identity import hash64, partition_of
 from services.domain.lookups import Value
 from services.domain.program import Program
@@ -88,7 +88,7 @@ class Timelines:
         return timeline
 
     async def _search(self, tenant: str, run: str, process: str, case: str) -> tuple[list[Frame], bool]:
-        """The frames of the run's latest attempt that hold the case's id, in log order."""
+        """The frames of the run's latest attempt that hold the case's id, and its openings, in log order."""
         topic = self._topics.events.name
         ends = await self._log.ends(topic)
         partition = partition_of(f"{process}\0{case}", len(ends))
@@ -104,24 +104,31 @@ class Timelines:
                     continue
                 if head.attempt > attempt:
                     attempt, frames = head.attempt, []
-                if head.kind is Kind.EVENTS:
+                if head.kind in {Kind.EVENTS, Kind.OPENING}:
                     frames.append(frame)
             await asyncio.sleep(0)  # others want to be served while it looks
         return frames, start > first
 
 
 def _holding(records: Sequence[Record], needle: bytes) -> Iterator[Frame]:
-    """Decoded: what may hold the hash, and the beginnings of runs. What cannot be read was told by the engine."""
+    """Decoded: what may hold the hash, the beginnings of runs, openings. What cannot be read was told by the engine."""
     for record in records:
-        if record.value is not None and (needle in record.value or is_begin(record.value)):
+        value = record.value
+        if value is not None and (needle in value or is_begin(value) or is_opening(value)):
             with suppress(ValueError, KeyError, TypeError):
-                yield decode(record.value)
+                yield decode(value)
 
 
 def _timeline(
     frames: Sequence[Frame], program: Program, process: str, case: str, now: int, *, truncated: bool
 ) -> Timeline:
     key = hash64(case.encode())
+    opened = [
+        (frame.head.ingest, int(frame.meta["instant"]))
+        for frame in frames
+        if frame.head.kind is Kind.OPENING and frame.meta["process"] == process
+    ]
+    frames = [frame for frame in frames if frame.head.kind is Kind.EVENTS]
     strings = Strings()
     batch = Batch(frames, Interner(strings))
     events: dict[int, tuple[int, int, bytes, Mapping[str, Value]]] = {}
@@ -135,6 +142,8 @@ def _timeline(
             event, derived = frames[frame].event(index), _derived(frames[frame], index, program)
             events[identity] = int(batch.time[row]), identity, event, derived
     table = CaseTable.of(program, process, strings)
+    if opened:
+        table.open_at(max(opened)[1])
     table.update(
         [CaseEvents(type_, rows.hash("key"), rows, rows.texts) for (type_, *_), rows in batch.rows(keep)]
     )

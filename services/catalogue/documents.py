@@ -419,6 +419,25 @@ class QuantitySpec(Model):
     field: str = Field(description="The number field that is added up.")
 
 
+class BalanceSpec(Model):
+    """How much there is of something: what changes it, and what says how much there is."""
+
+    changes: str = Field(
+        "", description="What changes it: quantities added and subtracted, `received - issued`."
+    )
+    opening: str | None = Field(
+        None, description="The quantity whose events say how much there is where it begins."
+    )
+    count: str | None = Field(
+        None,
+        description="The quantity whose events say how much was counted; the difference to the book is kept.",
+    )
+    horizon: Duration = Field(
+        35 * 86_400_000,
+        description="How far back each movement is remembered; older ones are kept in sum. 35d unless said.",
+    )
+
+
 class CutOffsSpec(Model):
     """When something leaves."""
 
@@ -467,7 +486,9 @@ class ProcessSpec(Model):
         min_length=1, description="The steps, in the order in which they are meant to happen."
     )
     opens: str = Field(description="The step that opens a case.")
-    ends: list[str] = Field(min_length=1, description="The steps that end it.")
+    ends: list[str] = Field(
+        default_factory=list, description="The steps that end it. Required, unless there are balances."
+    )
     attributes: dict[str, StepField] = Field(
         default_factory=dict,
         description="What a case learns: name → `step.field` of that step's first event.",
@@ -484,6 +505,15 @@ class ProcessSpec(Model):
         default_factory=dict,
         description="What is left to do: quantities added and subtracted, `ordered - shipped`, by name.",
     )
+    balances: dict[str, BalanceSpec] = Field(
+        default_factory=dict,
+        description="How much there is: stock on hand, open amounts, forecasts, by name.",
+    )
+    opening: Literal["announced", "each"] | None = Field(
+        None,
+        description="From when on levels are known: from the instant `announced` by `sightline.opening`, or for `each` "
+        "balance from its first opening or count on. Ever since, unless said.",
+    )
     link: str = Field(
         "",
         description="URL of a case in the system that knows it; `{case}` (its id) and `{attribute}` are filled in.",
@@ -498,10 +528,11 @@ class MeasureSpec(Model):
     )
     event: str | None = Field(None, description="The event type whose events are aggregated.")
     process: str | None = Field(
-        None, description="The process whose cases are, together with `step` or `due`."
+        None, description="The process whose cases are, together with `step`, `due` or `balance`."
     )
     step: str | None = Field(None, description="Cases that reach this step, when they do.")
     due: str | None = Field(None, description="Due times of this name, when they are met or missed.")
+    balance: str | None = Field(None, description="Counts of this balance, when they were made.")
     outcome: Literal["met", "on_time", "late", "due", "kept", "missed", "unknown"] | None = Field(
         None,
         description="Which of them: when the step comes, `met` (unless said), of which `on_time` and `late`; when "
@@ -511,7 +542,11 @@ class MeasureSpec(Model):
         None,
         description="Of a due time that is promised anew: the `first` (unless said) or the `current` promise.",
     )
-    field: str | None = Field(None, description="The field to aggregate; of a due time, `lateness`.")
+    field: str | None = Field(
+        None,
+        description="The field to aggregate; of a due time, `lateness`; of a balance, `difference`, "
+        "`absolute_difference`, `counted` or `book`.",
+    )
     percentile: Number | None = Field(None, ge=0, le=100, description="Which percentile, 0 to 100.")
     filter: str | None = Field(None, description="CEL: which events (or cases) count.")
 
@@ -655,7 +690,9 @@ class LevelSpec(KpiSpec):
         WindowSpec.model_validate({"allTime": True}),
         description="Of no effect on a level but for its time zone.",
     )
-    process: str | None = Field(None, description="The process whose cases are counted, together with `of`.")
+    process: str | None = Field(
+        None, description="The process whose cases are counted, together with `of` or `balance`."
+    )
     of: Literal["open", "overdue", "waiting"] | None = Field(
         None, description="`open` cases, cases `overdue` (past `due`), or cases `waiting` in `step`."
     )
@@ -667,8 +704,9 @@ class LevelSpec(KpiSpec):
     quantity: str | None = Field(
         None, description="Of these cases, instead of their number, what is left of this remainder."
     )
+    balance: str | None = Field(None, description="Instead of `of`: how much there is by this balance.")
     price: str | None = Field(
-        None, description="A number attribute by which `quantity` is multiplied, for its worth."
+        None, description="A number attribute by which `quantity` or `balance` is multiplied, for its worth."
     )
     step: str | None = Field(None, description="The step that `waiting` cases have reached last.")
     numerator: Part | None = Field(None, description="Without a process: what comes in.")

@@ -24,9 +24,9 @@ from services.catalogue.problems import Problem
 from services.catalogue.read import Document
 from services.catalogue.shape import is_foreign, is_mapping, read_shape
 from services.catalogue.words import TAKEN_METRICS, metric_name
-from services.domain.catalogue import Catalogue, EventType, Kpi, KpiType, Lookup, Process, Source
+from services.domain.catalogue import Catalogue, EventType, Kpi, KpiType, Lookup, Opening, Process, Source
 from services.domain.filters import Evaluator, FilterCompiler
-from services.domain.source_events import SOURCE_EVENTS
+from services.domain.source_events import OPENING_EVENTS, SOURCE_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ def _known(
                 kpis.setdefault(one.model.metadata.name, meaning.kpi(one.model))
             case SourceDocument():
                 sources.setdefault(one.model.metadata.name, meaning.source(one.model))
-    if sources:
-        events |= SOURCE_EVENTS
+    events |= _own_events(sources, processes)
     events = {name: meaning.with_levels(event, lookups) for name, event in events.items()}
     processes = {
         name: meaning.with_case_levels(process, events, lookups) for name, process in processes.items()
@@ -108,6 +107,11 @@ def _known(
     windowed = {one.model.metadata.name for one in shaped if _has_window(one.model)}
     kpis |= {name: _in_days_of_its_source(kpis[name], sources) for name in kpis.keys() - windowed}
     return known
+
+
+def _own_events(sources: Mapping[str, Source], processes: Mapping[str, Process]) -> Mapping[str, EventType]:
+    announced = any(process.opening is Opening.ANNOUNCED for process in processes.values())
+    return {**(SOURCE_EVENTS if sources else {}), **(OPENING_EVENTS if announced else {})}
 
 
 def _has_window(model: AnyDocument) -> bool:

@@ -101,7 +101,7 @@ def check_quantities(document: Document, process: Process, steps: Steps, known: 
         if name in process.quantities:
             message = f"{name!r} is a quantity already"
             yield document.problem(path, message, "give one of the two another name")
-        yield from _check_remainder(document, path, source, process, units)
+        yield from check_sum(document, path, source, process, units)
 
 
 def check_name(document: Document, path: Path_, name: str, word: str) -> Iterator[Problem]:
@@ -193,9 +193,10 @@ def _check_cut_offs(
     yield from _check_field(document, (*place, "by"), cut_offs.by, steps.get(due.step), known, types=_TEXTS)
 
 
-def _check_remainder(
+def check_sum(
     document: Document, path: Path_, source: str, process: Process, units: Mapping[str, str | None]
 ) -> Iterator[Problem]:
+    """Quantities that are added and subtracted; ``units`` are those of their fields."""
     try:
         names = tuple(terms(source))
     except ValueError as error:

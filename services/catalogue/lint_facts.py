@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from services.catalogue.known import Known, one_of, repeated
+from services.catalogue.lint_balances import check_balances
 from services.catalogue.lint_corrections import check_corrections
 from services.catalogue.lint_dues import (
     check_done,
@@ -131,6 +132,7 @@ def check_process(document: Document, process: Process, known: Known) -> Iterato
             )
         seen.add(due.name)
     yield from check_quantities(document, process, steps, known)
+    yield from check_balances(document, process, steps, known)
     yield from _check_link(document, process.link, {*process.attributes, CASE_NAME})
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import isclose
 
 from services.catalogue.known import Known, check_zone, one_of, repeated
+from services.catalogue.lint_balances import balance_field, check_count, check_level
 from services.catalogue.lint_corrections import check_subtractable
 from services.catalogue.lint_dues import check_moment, event_fields
 from services.catalogue.lint_facts import check_dimension
@@ -150,7 +151,7 @@ def _check_measure(
     if measure.event is not None:
         yield from known.missing(document, (*path, "event"), "EventType", measure.event)
         yield from check_subtractable(document, (*path, "agg"), measure.agg, known.event(measure.event))
-        for key in ("step", "due", "outcome"):
+        for key in ("step", "due", "balance", "outcome"):
             if document.value((*path, key)) is not None:
                 yield document.problem(
                     (*path, key), f"{key} belongs to a process, this is over events", "remove it"
@@ -187,11 +188,11 @@ def _check_process_measure(
     document: Document, path: Path_, measure: MeasureSpec, known: Known
 ) -> Iterator[Problem]:
     yield from known.missing(document, (*path, "process"), "Process", measure.process or "")
-    if (measure.step is None) == (measure.due is None):
-        yield document.problem(
-            path, "over a process, a measure is about either a step or a due time", "name one of the two"
-        )
+    if [measure.step, measure.due, measure.balance].count(None) != 2:
+        message = "over a process, a measure is about a step, a due time or a balance"
+        yield document.problem(path, message, "name one of the three")
     process = known.process(measure.process or "")
+    yield from check_count(document, path, measure, process)
     if process and measure.step is not None:
         yield from one_of(
             document, (*path, "step"), "step", measure.step, tuple(step.name for step in process.steps)
@@ -274,8 +275,9 @@ def _check_agg(
         return
     if measure.field is None:
         remedy = "use field: lateness" if measure.due else "name the field to aggregate"
+        remedy = "use field: difference" if measure.balance else remedy
         yield document.problem(path, f"{measure.agg} needs a field", remedy)
-    elif fields is not None and not (measure.due and measure.field == "lateness"):
+    elif fields is not None and not measure.balance and not (measure.due and measure.field == "lateness"):
         word = (
             f"field of {measure.event} called" if measure.event else f"attribute of {measure.process} called"
         )
@@ -380,14 +382,14 @@ def _check_level(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem
     elif of_process:
         yield from _check_level_of_process(document, kpi, known)
     else:
-        for key in ("due", "step", "promise", "quantity", "price"):
+        for key in ("due", "step", "promise", "quantity", "balance", "price"):
             if document.value((*SPEC, key)) is not None:
                 yield document.problem((*SPEC, key), f"{key} belongs to a level of a process", "remove it")
         yield from _check_in_and_out(document, kpi, known)
 
 
 def _check_level_of_process(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem]:
-    for key, value in (("process", kpi.process), ("of", kpi.of)):
+    for key, value in (("process", kpi.process), ("of", kpi.of or kpi.balance)):
         if value is None:
             remedy = "of is one of open, overdue, waiting" if key == "of" else "name the process"
             yield document.problem(SPEC, f"{key} is missing", remedy)
@@ -395,6 +397,9 @@ def _check_level_of_process(document: Document, kpi: Kpi, known: Known) -> Itera
         return
     yield from _check_cases(document, kpi, known)
     process = known.process(kpi.process)
+    if kpi.balance is not None:
+        yield from check_level(document, kpi, process, known)
+        return
     for key, value, wanted_by, names in (
         ("due", kpi.due, "overdue", tuple(due.name for due in process.dues) if process else ()),
         ("step", kpi.step, "waiting", tuple(step.name for step in process.steps) if process else ()),
@@ -483,10 +488,12 @@ def is_time(kpi: Kpi) -> bool:
 
 def measured_field(kpi: Kpi, known: Known) -> Field | None:
     """The field whose unit the KPI's number has; None where it counts, or where that is not known."""
-    if kpi.quantity is not None:
+    if kpi.quantity is not None or kpi.balance is not None:
         return _counted_field(kpi, known)
     if kpi.measure is None or kpi.measure.field is None or kpi.measure.agg in {Agg.COUNT, Agg.DISTINCT}:
         return None
+    if kpi.measure.balance is not None:
+        return balance_field(known.process(kpi.measure.process or ""), kpi.measure.balance, known)
     return (measured_fields(kpi.measure, known) or {}).get(kpi.measure.field)
 
 
@@ -497,6 +504,8 @@ def _counted_field(kpi: Kpi, known: Known) -> Field | None:
         return None
     if kpi.price is not None:
         return (known.case_fields(process.name) or {}).get(kpi.price)
+    if kpi.balance is not None:
+        return balance_field(process, kpi.balance, known)
     steps = {step.name: step for step in process.steps}
     for quantity in process.quantities.values():
         return (event_fields(quantity.step, steps, known) or {}).get(quantity.field)

@@ -35,6 +35,7 @@ from services.catalogue.documents import (
 from services.catalogue.words import PERCENT, minutes_of_day, title_of
 from services.domain.catalogue import (
     Agg,
+    Balance,
     Conversion,
     Correctable,
     CutOffs,
@@ -51,6 +52,7 @@ from services.domain.catalogue import (
     LookupSource,
     MeasureSpec,
     Numbering,
+    Opening,
     Process,
     Quantity,
     Reverses,
@@ -62,6 +64,7 @@ from services.domain.catalogue import (
     Window,
     WindowKind,
 )
+from services.domain.quantities import terms
 
 NUMBERS = frozenset({FieldType.INTEGER, FieldType.DECIMAL})
 
@@ -209,8 +212,19 @@ def process(document: ProcessDocument) -> Process:
         description=document.metadata.description,
         quantities={name: Quantity(one.step, one.field) for name, one in spec.quantities.items()},
         remainders=spec.remainders,
+        balances={name: _balance(one) for name, one in spec.balances.items()},
+        opening=None if spec.opening is None else Opening(spec.opening),
         link=spec.link,
     )
+
+
+def _balance(spec: documents.BalanceSpec) -> Balance:
+    """Changes that are no sum are the linter's to find."""
+    try:
+        changes = terms(spec.changes) if spec.changes else {}
+    except ValueError:
+        changes = {}
+    return Balance(changes, spec.opening, spec.count, spec.horizon)
 
 
 def source(document: SourceDocument) -> Source:
@@ -271,6 +285,7 @@ def kpi(document: KpiDocument) -> Kpi:
         promise=get("promise") or "first",
         step=get("step"),
         quantity=get("quantity"),
+        balance=get("balance"),
         price=get("price"),
         filter=spec.filter,
         target=None if goal is None else Target(goal.value, goal.band, goal.direction),
@@ -405,6 +420,7 @@ def _measure(part: documents.MeasureSpec | str | None) -> MeasureSpec | Any:
         process=part.process,
         step=part.step,
         due=part.due,
+        balance=part.balance,
         outcome=part.outcome or "met",
         promise=part.promise or "first",
         field=part.field,
@@ -421,7 +437,7 @@ def _default_unit(spec: KpiSpec) -> str:
         return "percent" if spec.scale == 100 else "ratio"
     agg = spec.measure.agg if isinstance(spec, SimpleSpec | CumulativeSpec) else getattr(spec, "agg", None)
     if isinstance(spec, LevelSpec):
-        return "count" if spec.quantity is None else ""
+        return "count" if spec.quantity is None and spec.balance is None else ""
     return "count" if agg in {Agg.COUNT, Agg.DISTINCT} else ""
 
 

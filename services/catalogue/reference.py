@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Process: a due time": documents.DueSpec,
     "Process: cut-offs": documents.CutOffsSpec,
     "Process: a quantity": documents.QuantitySpec,
+    "Process: a balance": documents.BalanceSpec,
     "Source": documents.SourceSpec,
     "Source: a rhythm": documents.RhythmSpec,
     "Source: a sequence": documents.SequenceSpec,

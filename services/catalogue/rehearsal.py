@@ -19,7 +19,7 @@ from services.domain.program import Program
 from services.domain.state import Emission, State
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
-from services.intake.marks import Marks
+from services.intake.marks import marks_of
 
 _TENANT, _RUN = "default", "live"
 _MINUTE = 60_000
@@ -81,7 +81,7 @@ class Rehearsal:
             1,
             frame_events=10_000,
             frame_bytes=_EVENT_BYTES,
-            marks=Marks(catalogue) if catalogue.sources else None,
+            marks=marks_of(catalogue, _RUN),
         )
         self._text = text
         self._observer = _Partition(Observer(0, load, JUDGES))

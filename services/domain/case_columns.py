@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.domain.catalogue import Due, EventType, Field, FieldType, Process
+from services.domain.catalogue import Due, EventType, Field, FieldType, Opening, Process
 from services.domain.rows import NULL, Codes, Mask, Numbers, Places
 
 NEVER = 2**62
@@ -49,11 +49,13 @@ class Layout:
     Steps stand in catalogue order at the front of both matrices: times in ``wide``, ties in ``narrow``. Due times
     that follow from a step (``within_ms``) and those of items need no column here. Those in ``current`` are promised
     anew: their columns, of the first and of the current promise, are derived from all the promises (``trails.py``).
+    ``since``: from when on the process is watched; where that has to be announced, its table says so here.
     """
 
     def __init__(self, process: Process, events: Mapping[str, EventType]) -> None:
         self.process = process
         self.step = {step.name: index for index, step in enumerate(process.steps)}
+        self.since = NEVER if process.opening is Opening.ANNOUNCED else LONG_AGO
         self.ends = tuple(self.step[name] for name in process.ends)
         timeless = {self.step[step.name] for step in process.steps if step.timeless}
         self.timeless_ends = tuple(column for column in self.ends if column in timeless)

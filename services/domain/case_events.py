@@ -29,7 +29,7 @@ class CaseEvents:
     """Events of one type as one process sees them; ``keys`` are ``hash64`` of the cases' ids.
 
     ``texts(field, at)`` gives values of a string field at row numbers ``at``; field "" is the case's id. ``only`` are
-    the rows that count (None: all).
+    the rows that count (None: all). ``again``: they are not news, but were told before.
     """
 
     type: str
@@ -37,6 +37,7 @@ class CaseEvents:
     rows: Rows
     texts: Callable[[str, Places], Packed]
     only: Places | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

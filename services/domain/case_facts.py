@@ -14,12 +14,14 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.balances import Balances
 from services.domain.case_columns import LONG_AGO, NEVER, Captured, Cases
 from services.domain.cases import CaseTable
 from services.domain.catalogue import Due, FieldType
 from services.domain.contributions import promises
 from services.domain.facts import CaseFact, CaseFacts
 from services.domain.rows import NULL, Codes, Mask, Numbers
+from services.domain.trails import Trails
 
 NOTABLE = 500
 WAITING = 20
@@ -84,7 +86,9 @@ def notable(table: CaseTable, *, tenant: str, run: str, attempt: int, partition:
     rows = [*_least(np.flatnonzero(overdue), found.overdue, NOTABLE)]
     rows += _least(np.flatnonzero(stuck & ~overdue), found.last, NOTABLE - len(rows))
     waiting, longest = {}, set[int]()
-    for column, step in enumerate(process.steps):
+    for column, step in enumerate(
+        process.steps if not process.balances else ()
+    ):  # what goes on does not wait
         here = np.flatnonzero(found.open & (found.step == column))
         waiting[step.name] = int(here.size)
         longest |= set(_least(here, found.since, WAITING))
@@ -163,7 +167,7 @@ def case_facts(table: CaseTable, rows: Sequence[int], flags: Mapping[str, Mask])
                 {step: time for step, time in steps.items() if step in known},
                 due_times,
                 state + [name for name, holds in marks if holds[i]],
-                {name: texts[i] for name, texts in amounts.items()},
+                {name: text for name, texts in amounts.items() if (text := texts[i]) is not None},
             )
         )
     return facts
@@ -176,16 +180,18 @@ def _dues(table: CaseTable) -> list[tuple[str, Due, str]]:
     return first + [(f"{name}/current", layout.case_dues[name], "current") for name in layout.current]
 
 
-def _amounts(table: CaseTable, rows: Rows) -> dict[str, list[str]]:
-    """Quantities and remainders of some cases, as text."""
-    if table.trails is None or not table.process.quantities:
-        return {}
+def _amounts(table: CaseTable, rows: Rows) -> dict[str, list[str | None]]:
+    """Quantities, remainders and balances of some cases, as text; None where one is not known."""
     order = np.argsort(rows)
     back = np.argsort(order)
-    write = _digits(table.trails.scale)
+    kept: list[Trails | Balances] = [*table.balances.values()]
+    if table.trails is not None and table.process.movements:
+        kept.insert(0, table.trails)
     return {
-        name: [write(value) for value in values[back].tolist()]
-        for name, values in table.trails.sums(rows[order]).items()
+        name: [None if value == NULL else write(value) for value in values[back].tolist()]
+        for each in kept
+        for write in (_digits(each.scale),)
+        for name, values in each.sums(rows[order]).items()
     }
 
 

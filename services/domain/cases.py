@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.balances import Balances
 from services.domain.case_columns import (
     LAST_TIE,
     LONG_AGO,
@@ -30,12 +31,23 @@ from services.domain.case_columns import (
 )
 from services.domain.case_events import CaseEvents, Taken, hits, named, promised
 from services.domain.case_rows import CaseRows, Facts
-from services.domain.catalogue import EventType, Process
+from services.domain.catalogue import EventType, Opening, Process
 from services.domain.contributions import KEPT, differences, promise_story, promises, quantity_story, story
 from services.domain.index import Index, first_of_each
 from services.domain.items import Items, ItemsTold
-from services.domain.program import DueFeed, Feed, Filter, OverdueFeed, Program, QuantityFeed, process_of
-from services.domain.rows import NULL, Mask, Numbers, Places, Strings
+from services.domain.program import (
+    BalanceFeed,
+    CountFeed,
+    DueFeed,
+    Feed,
+    Filter,
+    OpeningFeed,
+    OverdueFeed,
+    Program,
+    QuantityFeed,
+    process_of,
+)
+from services.domain.rows import NULL, Columns, Mask, Numbers, Places, Strings
 from services.domain.snapshots import prefixed, under
 from services.domain.texts import Texts
 from services.domain.trails import Trails
@@ -78,9 +90,14 @@ class CaseTable:
             story(layout, feed)
             for feed in mine
             if not isinstance(feed, QuantityFeed)
+            and not any(_is_of(feed, name) for name in process.balances)
             and (not isinstance(feed, DueFeed | OverdueFeed) or feed.due in layout.case_dues)
         ]
-        self.trails = Trails(layout, quantities) if layout.current or process.quantities else None
+        self.trails = Trails(layout, quantities) if layout.current or process.movements else None
+        self.balances = {
+            name: Balances(layout, name, [feed for feed in mine if _is_of(feed, name)])
+            for name in process.balances
+        }
         self._pending = [(due, "first") for due in layout.case_dues.values()]
         self._pending += [(layout.case_dues[name], "current") for name in layout.current]
         self._kept = {
@@ -131,7 +148,7 @@ class CaseTable:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        own = (
+        own = sum(balance.nbytes for balance in self.balances.values()) + (
             self._wide.nbytes
             + self._narrow.nbytes
             + self._next.nbytes
@@ -174,7 +191,7 @@ class CaseTable:
         found = upserted.astype(np.intp)
         if len(self) > before:
             self._admit(found, before, taken)
-        return self._change(taken, found, self._apply, Trails.add)
+        return self._change(taken, found, self._apply, _add)
 
     def take_back(self, gone: Sequence[CaseEvents]) -> list[Facts]:
         """Events never happened after all: where one of them stands as a step, the step has not happened, and its
@@ -184,22 +201,41 @@ class CaseTable:
         if not sum(hit.size for hit in chosen):
             return []
         taken = Taken(chosen)
-        return self._change(
-            taken, self._index.find(taken.keys).astype(np.intp), self._withdraw, Trails.withdraw
-        )
+        return self._change(taken, self._index.find(taken.keys).astype(np.intp), self._withdraw, _withdraw)
 
     def known(self, events: CaseEvents) -> CaseEvents:
         """Those of some events whose cases are here."""
-        return replace(events, only=(self._index.find(events.keys) >= 0).nonzero()[0])
+        return replace(events, only=(self._index.find(events.keys) >= 0).nonzero()[0], again=True)
+
+    def forgotten(self, type_: str) -> int:
+        """Up to when events of a type have been folded into balances, so that one that comes now may be a repetition
+        of what nobody remembers; ``LONG_AGO`` where there is no such time.
+        """
+        steps = self._steps.get(type_, ())
+        return max(
+            (one.floor for one in self.balances.values() if not one.steps.isdisjoint(steps)), default=LONG_AGO
+        )
+
+    def open_at(self, instant: int) -> list[Facts]:
+        """The process is opened at ``instant``: what was told under another opening is taken back and told anew."""
+        if self.process.opening is not Opening.ANNOUNCED or instant == self.layout.since:
+            return []
+        told = [negated(facts) for facts in self.standing()]
+        self.layout.since = instant
+        for balance in self.balances.values():
+            balance.derive(np.arange(len(self)))
+        return [*told, *self.standing()]
 
     def _change(
         self,
         taken: Taken,
         found: Places,
         change: Callable[[Taken, Places, Cases], None],
-        trail: Callable[[Trails, Taken, Places], None],
+        trail: Callable[[Trails | Balances, Taken, Places], None],
     ) -> list[Facts]:
-        """Let ``change`` work on the cases that are ``found`` (and ``trail`` on their trails); tell what differs."""
+        """Let ``change`` work on the cases that are ``found`` (and ``trail`` on what is kept of their events); tell
+        what differs.
+        """
         rows, local = distinct(found, self._scratch)
         n = rows.size
         cases = self._side_by_side(rows)
@@ -215,6 +251,10 @@ class CaseTable:
         told += self._update_items(taken, found, rows, cases, restate)
         if self.trails is not None and moved is not None:
             told += self._item_facts(self.trails.tell(moved, cases, self.now, restate), rows, cases)
+        for balance in self.balances.values():
+            trail(balance, taken, found)
+            changes = balance.tell(balance.derive(rows), rows, self._index.keys()[rows], cases, restate)
+            told += self._item_facts(changes, rows, cases)
         self._schedule(rows, new)
         return told
 
@@ -227,6 +267,8 @@ class CaseTable:
             return []
         before, self.now = self.now, now
         told = []
+        for balance in self.balances.values():
+            balance.pass_time(now)
         for items in self.items.values():
             passing = items.passing(before, now)
             if passing.size:
@@ -263,6 +305,10 @@ class CaseTable:
             if self.trails is not None:
                 told = self.trails.tell(self.trails.of(rows), cases, self.now, None)
                 yield from self._item_facts(told, rows, cases)
+            for balance in self.balances.values():
+                yield from self._item_facts(
+                    balance.standing(rows, self._index.keys()[rows], cases), rows, cases
+                )
 
     def adopt(self, other: CaseTable) -> None:
         """Take over the cases of a table of the same process (under another catalogue that left it as it was)."""
@@ -283,6 +329,8 @@ class CaseTable:
             arrays |= {f"item.{name}.{part}": array for part, array in items.arrays(n).items()}
         if self.trails is not None:
             arrays |= prefixed("trails", self.trails.arrays(n))
+        for name, balance in self.balances.items():
+            arrays |= prefixed(f"balance {name}", balance.arrays(n))
         return {"now": self.now}, arrays
 
     def load(self, meta: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -308,6 +356,8 @@ class CaseTable:
             )
         if self.trails is not None:
             self.trails.load(under("trails", arrays))
+        for name, balance in self.balances.items():
+            balance.load(under(f"balance {name}", arrays))
         for start in range(0, n, _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, n))
             self._schedule(rows, self.cases(rows))
@@ -331,6 +381,8 @@ class CaseTable:
             items.reserve(n)
         if self.trails is not None:
             self.trails.reserve(n)
+        for balance in self.balances.values():
+            balance.reserve(n)
 
     def _side_by_side(self, rows: Places) -> Cases:
         """The rows twice, transposed: the first half stays as it was, the second is worked on."""
@@ -403,8 +455,10 @@ class CaseTable:
 
     def _leaves(self, rows: Places, cases: Cases) -> Numbers:
         """When each case leaves: its grace after the last event, once it is closed or where it was never opened; but
-        not before it has been told whether it kept its due times, where that is asked.
+        not before it has been told whether it kept its due times, where that is asked. With a balance it stays.
         """
+        if self.balances:
+            return np.full(rows.size, NEVER)
         done = ((cases.ended != NEVER) | (cases.opened == NEVER)) & (cases.last != LONG_AGO)
         leaves = cases.last + self.process.grace_ms
         for name, promise in self._kept:
@@ -480,6 +534,27 @@ class CaseTable:
             )
             for item in told
         ]
+
+
+def _is_of(feed: Feed, balance: str) -> TypeGuard[BalanceFeed | CountFeed | OpeningFeed]:
+    return isinstance(feed, BalanceFeed | CountFeed | OpeningFeed) and feed.balance == balance
+
+
+def negated(facts: Facts) -> Facts:
+    """The same, taken back."""
+
+    def back(rows: Columns) -> Columns:
+        return replace(rows, weight=None if rows.weight is None else -rows.weight)
+
+    return Facts(back(facts.rows), [(feed, part, back(rows)) for feed, part, rows in facts.feeds])
+
+
+def _add(kept: Trails | Balances, taken: Taken, found: Places) -> None:
+    kept.add(taken, found)
+
+
+def _withdraw(kept: Trails | Balances, taken: Taken, found: Places) -> None:
+    kept.withdraw(taken, found)
 
 
 def _taller(matrix: NDArray[Any], rows: int, empty: NDArray[Any]) -> NDArray[Any]:

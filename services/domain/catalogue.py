@@ -268,6 +268,33 @@ class Quantity:
     field: str
 
 
+class Opening(StrEnum):
+    """From when on the levels of a process are known, where not ever since: from the instant that is ``announced`` for
+    all of it; or for ``each`` case from when somebody first says how much there is.
+    """
+
+    ANNOUNCED = "announced"
+    EACH = "each"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How much there is of a case: quantities that change it (``changes``: how often each is added), and those that
+    say how much there is: ``opening``, where it begins, and ``count``, whose difference to the book is a number.
+    What is older than ``horizon_ms`` is kept in sum.
+    """
+
+    changes: Mapping[str, int] = field(default_factory=dict)
+    opening: str | None = None
+    count: str | None = None
+    horizon_ms: int = 35 * 86_400_000
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those that it is made of."""
+        return tuple(dict.fromkeys([*self.changes, *(one for one in (self.opening, self.count) if one)]))
+
+
 @dataclass(frozen=True, slots=True)
 class CutOffs:
     """When something leaves: at ``times`` (minutes of the local day) on ``weekdays`` (0: Monday) in ``timezone``, but
@@ -312,7 +339,8 @@ class Process:
 
     ``attributes`` are what a case learns: name → (step, field) of that step's first event. ``stuck_ms``: a case
     without a new step for so long is stuck. ``grace_ms``: closed cases are remembered for so long. ``remainders`` are
-    quantities added and subtracted: what is still to be done. ``link`` leads to a case in the system that knows it,
+    quantities added and subtracted: what is still to be done. ``balances`` say how much there is; cases that have one
+    stay. ``opening``: from when on levels are known. ``link`` leads to a case in the system that knows it,
     as that of an event type does.
     """
 
@@ -328,6 +356,8 @@ class Process:
     description: str = ""
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     remainders: Mapping[str, str] = field(default_factory=dict)
+    balances: Mapping[str, Balance] = field(default_factory=dict)
+    opening: Opening | None = None
     link: str = field(default="", compare=False, repr=False)
 
     def fields_of(self, step: str) -> tuple[str, ...]:
@@ -340,6 +370,12 @@ class Process:
             *(quantity.field for quantity in self.quantities.values() if quantity.step == step),
         ]
         return tuple(dict.fromkeys(read))
+
+    @property
+    def movements(self) -> Mapping[str, Quantity]:
+        """The quantities that are no part of a balance."""
+        balanced = {name for balance in self.balances.values() for name in balance.quantities}
+        return {name: one for name, one in self.quantities.items() if name not in balanced}
 
     @property
     def told_by(self) -> tuple[str, ...]:
@@ -419,10 +455,11 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class MeasureSpec:
     """What is aggregated: over events (``event``), or over what a process tells (``process`` and one of ``step``,
-    ``due``). ``outcome`` of a due: ``met`` (its step has come, at that moment), ``on_time`` or ``late`` (a part of
-    ``met``); or, at the due time, ``due`` (it has passed), ``kept`` or ``missed`` (a part of ``due``: the step had
-    come, or had not), ``unknown`` (it has passed, and the case has ended nobody knows when). ``field`` may be
-    ``lateness``. ``promise`` says which due time is meant where it was promised anew: ``first`` or ``current``.
+    ``due``, ``balance``). ``outcome`` of a due: ``met`` (its step has come, at that moment), ``on_time`` or ``late`` (a
+    part of ``met``); or, at the due time, ``due`` (it has passed), ``kept`` or ``missed`` (a part of ``due``: the step
+    had come, or had not), ``unknown`` (it has passed, and the case has ended nobody knows when). ``field`` may be
+    ``lateness``. ``promise`` says which due time is meant where it was promised anew: ``first`` or ``current``. Of a
+    ``balance`` its counts are meant, and ``field`` is one of ``CountFeed.what``.
     """
 
     agg: Agg
@@ -430,6 +467,7 @@ class MeasureSpec:
     process: str | None = None
     step: str | None = None
     due: str | None = None
+    balance: str | None = None
     outcome: str = "met"
     promise: str = "first"
     field: str | None = None
@@ -451,8 +489,8 @@ class Kpi:
       that reached ``end`` within that time;
     * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``;
     * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``, of cases or of
-      what is left of their remainder ``quantity``, times the attribute ``price`` where there is one; or ``numerator``
-      (in) and ``denominator`` (out) as measures;
+      what is left of their remainder ``quantity``, times the attribute ``price`` where there is one; ``process`` and
+      ``balance`` (times ``price``); or ``numerator`` (in) and ``denominator`` (out) as measures;
     * reconciliation: ``measure`` (count or sum of an event type's events) against what ``source`` says it is.
 
     Whatever the type, the number shown is ``scale`` times what was computed (100 makes a ratio percent). Times are
@@ -489,6 +527,7 @@ class Kpi:
     promise: str = "first"
     step: str | None = None
     quantity: str | None = None
+    balance: str | None = None
     price: str | None = None
     filter: str | None = None
     target: Target | None = None

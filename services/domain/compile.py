@@ -22,6 +22,7 @@ from services.domain.catalogue import (
     Kpi,
     KpiType,
     MeasureSpec,
+    Opening,
     Process,
     Time,
     WindowKind,
@@ -31,8 +32,12 @@ from services.domain.identity import hash64
 from services.domain.lookups import UNITS
 from services.domain.program import (
     MISSING,
+    OPENED,
     QUANTITY,
+    UNOPENED,
+    BalanceFeed,
     ConversionFeed,
+    CountFeed,
     Cube,
     DueFeed,
     DurationFeed,
@@ -42,6 +47,7 @@ from services.domain.program import (
     KpiProgram,
     Measure,
     OpenFeed,
+    OpeningFeed,
     OverdueFeed,
     Program,
     QuantityFeed,
@@ -141,6 +147,8 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
         for role, part in wanted.items():
             if (companion := _unconverted(catalogue, key, part, compile_filter)) is not None:
                 parts[f"{MISSING}{role}"] = cubes.add(key, companion)
+            for prefix, opening in _openings(catalogue, part):
+                parts[f"{prefix}{role}"] = cubes.add(key, _measure(catalogue, key, opening, compile_filter))
         inputs = parse_formula(kpi.expr).names if kpi.expr else ()
         percentiles = _percentiles(catalogue, kpi)
         version = _version(kpi, parts, percentiles, [programs[one].version for one in inputs])
@@ -196,6 +204,19 @@ def _unconverted(
     name = f"{kind}.unconverted.{'.'.join(sorted(after))}@{digest_of(words)}"
     revocable = is_revocable(catalogue, part.feed)
     return Measure(name, part.feed, Agg.COUNT, None, 0, UnconvertedFilter(pairs, rest), revocable)
+
+
+def _openings(catalogue: Catalogue, part: _Part) -> Iterator[tuple[str, _Part]]:
+    """What says whether a level is known: the cases whose level is not yet, and those whose is."""
+    feed = part.feed
+    if not isinstance(feed, BalanceFeed | OpenFeed | OverdueFeed | WaitingFeed | QuantityFeed):
+        return
+    opening = catalogue.processes[feed.process].opening
+    balance = feed.balance if isinstance(feed, BalanceFeed) else None
+    if opening is None or (balance is None and opening is Opening.EACH):
+        return
+    for prefix, known in ((UNOPENED, False), (OPENED, True)):
+        yield prefix, _Part(OpeningFeed(feed.process, balance, known), Agg.COUNT, None, part.filters)
 
 
 def converted_fields(fields: Mapping[str, Field]) -> set[str]:
@@ -312,7 +333,7 @@ def _parts(catalogue: Catalogue, kpi: Kpi) -> dict[str, _Part]:
             agg = kpi.agg or Agg.AVG
             both = DurationFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end))
             return {"value": _Part(both, agg, None if agg is Agg.COUNT else "duration", own)}
-        case KpiType.LEVEL if kpi.of is not None:
+        case KpiType.LEVEL if kpi.process is not None:
             return {"value": _level(kpi, own)}
         case _:
             return _pair(catalogue, kpi, own)
@@ -328,6 +349,8 @@ def _pair(catalogue: Catalogue, kpi: Kpi, own: tuple[str, ...]) -> dict[str, _Pa
 
 
 def _level(kpi: Kpi, own: tuple[str, ...]) -> _Part:
+    if kpi.balance is not None:
+        return _Part(BalanceFeed(_set(kpi.process), kpi.balance, kpi.price), Agg.SUM, QUANTITY, own)
     if kpi.quantity is None:
         return _Part(_level_feed(kpi), Agg.COUNT, None, own)
     return _Part(_quantity_feed(kpi), Agg.SUM, QUANTITY, own)
@@ -374,6 +397,8 @@ def _named(catalogue: Catalogue, part: str | MeasureSpec | None, own: tuple[str,
 
 
 def _of_spec(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
+    if spec.balance is not None:
+        return _of_count(spec, own)
     if spec.event is not None:
         feed: Feed = EventFeed(spec.event)
     elif spec.step is not None:
@@ -381,6 +406,11 @@ def _of_spec(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
     else:
         feed = DueFeed(_set(spec.process), _set(spec.due), spec.outcome, spec.promise)
     return _Part(feed, spec.agg, None if spec.agg is Agg.COUNT else spec.field, (*_texts(spec.filter), *own))
+
+
+def _of_count(spec: MeasureSpec, own: tuple[str, ...]) -> _Part:
+    feed = CountFeed(_set(spec.process), _set(spec.balance), spec.field or "difference")
+    return _Part(feed, spec.agg, None if spec.agg is Agg.COUNT else QUANTITY, (*_texts(spec.filter), *own))
 
 
 def _timed(part: _Part, time: Time) -> _Part:
@@ -398,7 +428,7 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
     compiled = compile_filter(text, fields) if text else None
     number = fields.get(part.field) if part.field else None
     scale = number.scale if number else 0
-    if isinstance(part.feed, QuantityFeed):
+    if isinstance(part.feed, QuantityFeed | BalanceFeed | CountFeed):
         scale = _quantity_scale(catalogue, part.feed, fields)
     read = sorted(
         {*(compiled.fields if compiled else ()), *([part.field] if number else ()), *key.dimensions}
@@ -443,14 +473,21 @@ def is_revocable(catalogue: Catalogue, feed: Feed) -> bool:
     return event.correctable is not None or event.images is not None
 
 
-def _quantity_scale(catalogue: Catalogue, feed: QuantityFeed, fields: Mapping[str, Field]) -> int:
-    """The decimal digits of what is left of a remainder, times a price: those of the most exact quantity, and its."""
+def _quantity_scale(
+    catalogue: Catalogue, feed: QuantityFeed | BalanceFeed | CountFeed, fields: Mapping[str, Field]
+) -> int:
+    """The decimal digits of what is left of a remainder or of a balance, times a price: those of the most exact
+    quantity, and its.
+    """
     process = catalogue.processes[feed.process]
     events = {step.name: step.event for step in process.steps}
-    scales = [
-        catalogue.events[events[one.step]].fields[one.field].scale for one in process.quantities.values()
-    ]
-    return max(scales, default=0) + (fields[feed.price].scale if feed.price else 0)
+    if isinstance(feed, QuantityFeed):
+        quantities = [*process.movements.values()]
+    else:
+        quantities = [process.quantities[name] for name in process.balances[feed.balance].quantities]
+    scales = [catalogue.events[events[one.step]].fields[one.field].scale for one in quantities]
+    price = None if isinstance(feed, CountFeed) else feed.price
+    return max(scales, default=0) + (fields[price].scale if price else 0)
 
 
 def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:

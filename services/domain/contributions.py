@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from services.domain.case_columns import NEVER, Cases, Layout
+from services.domain.case_columns import LONG_AGO, NEVER, Cases, Layout
 from services.domain.catalogue import Due
 from services.domain.program import (
     QUANTITY,
@@ -25,6 +25,7 @@ from services.domain.program import (
     DurationFeed,
     Feed,
     OpenFeed,
+    OpeningFeed,
     OverdueFeed,
     QuantityFeed,
     StepFeed,
@@ -44,7 +45,8 @@ class Promises(NamedTuple):
     """Due times of cases or of items, and what decides about them; arrays of equal length.
 
     ``until`` is the step that meets it, ``stop`` the earlier of it and the end of the case, ``now`` engine time.
-    ``unsure``: the case has ended nobody knows when, so that the end proves nothing (None: of none).
+    ``unsure``: the case has ended nobody knows when, so that the end proves nothing (None: of none). What was due
+    before ``since`` passed before anybody watched: nothing counts that.
     """
 
     due: Numbers
@@ -53,6 +55,11 @@ class Promises(NamedTuple):
     opened: Numbers
     now: Numbers | int
     unsure: Mask | None
+    since: int = LONG_AGO
+
+    def seen(self, counts: Mask) -> Mask:
+        """Those that somebody watched when they passed."""
+        return counts if self.since == LONG_AGO else counts & (self.due >= self.since)
 
     @property
     def passed(self) -> Mask:
@@ -76,6 +83,25 @@ class Promises(NamedTuple):
     def kept(self) -> Mask:
         """It has passed, and its step had come."""
         return (self.due <= self.now) & (self.until <= self.due)
+
+
+class Telling(Protocol):
+    """A feed whose lines are compared: a sign per line, and the name of its number."""
+
+    @property
+    def feed(self) -> Feed:
+        """Which."""
+        ...
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """One per line."""
+        ...
+
+    @property
+    def number(self) -> str | None:
+        """What its number is called, where it has one."""
+        ...
 
 
 class Story(NamedTuple):
@@ -114,11 +140,36 @@ class QuantityStory(NamedTuple):
     lines: Callable[[Moves, Numbers | int], Sequence[Line]]
 
 
+class OpeningStory(NamedTuple):
+    """The same for when the levels of cases become known."""
+
+    feed: OpeningFeed
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """See ``Story``."""
+        return (1,) if self.feed.known else (1, -1)
+
+    @property
+    def number(self) -> str | None:
+        """See ``Story``."""
+        return None
+
+
+def opening_lines(feed: OpeningFeed, first: Numbers, opened: Numbers) -> Sequence[Line]:
+    """Cases that were first heard of, and opened, at these times (``NEVER``: not yet)."""
+    if feed.known:
+        known = (first != NEVER) & (opened != NEVER)
+        return [(np.where(known, np.maximum(first, opened), NEVER), None)]
+    unknown = first < opened
+    return [(np.where(unknown, first, NEVER), None), (np.where(unknown, opened, NEVER), None)]
+
+
 def promises(cases: Cases, due: Due, now: Numbers | int, promise: str = "first") -> Promises:
     """The promises of a due without items."""
     until = cases.time(due.until)
     stop = np.minimum(until, cases.ended)
-    return Promises(cases.due(due, promise), until, stop, cases.opened, now, cases.unsure)
+    return Promises(cases.due(due, promise), until, stop, cases.opened, now, cases.unsure, cases.layout.since)
 
 
 def promise_story(feed: DueFeed | OverdueFeed) -> PromiseStory:
@@ -165,10 +216,10 @@ def story(layout: Layout, feed: Feed) -> Story:
                 "converted",
                 lambda cases, _: [_converted(cases.time(start), cases.time(end), within)],
             )
-        case OpenFeed():
-            return Story(feed, (1, -1), None, lambda cases, _: _level(cases.opened, cases.ended))
-        case WaitingFeed(_, step):
-            return Story(feed, (1, -1), None, _waiting(layout, step))
+        case OpeningFeed():
+            return Story(feed, OpeningStory(feed).signs, None, lambda cases, _: _opening(feed, cases))
+        case OpenFeed() | WaitingFeed():
+            return Story(feed, (1, -1), None, _standing(layout, feed))
         case DueFeed() | OverdueFeed():
             due, told = layout.case_dues[feed.due], promise_story(feed)
             return Story(
@@ -179,6 +230,18 @@ def story(layout: Layout, feed: Feed) -> Story:
             )
         case _:
             raise KeyError(feed)
+
+
+def _opening(feed: OpeningFeed, cases: Cases) -> Sequence[Line]:
+    return opening_lines(feed, cases.opened, np.full(cases.opened.size, cases.layout.since))
+
+
+def _standing(
+    layout: Layout, feed: OpenFeed | WaitingFeed
+) -> Callable[[Cases, Numbers | int], Sequence[Line]]:
+    if isinstance(feed, WaitingFeed):
+        return _waiting(layout, feed.step)
+    return lambda cases, _: _level(cases.opened, cases.ended)
 
 
 def _duration(start: Numbers, end: Numbers) -> Line:
@@ -220,19 +283,19 @@ def _late(at: Promises) -> Sequence[Line]:
 
 
 def _due(at: Promises) -> Sequence[Line]:
-    return [(np.where(at.missed | at.kept, at.due, NEVER), None)]
+    return [(np.where(at.seen(at.missed | at.kept), at.due, NEVER), None)]
 
 
 def _kept(at: Promises) -> Sequence[Line]:
-    return [(np.where(at.kept, at.due, NEVER), None)]
+    return [(np.where(at.seen(at.kept), at.due, NEVER), None)]
 
 
 def _missed(at: Promises) -> Sequence[Line]:
-    return [(np.where(at.missed, at.due, NEVER), None)]
+    return [(np.where(at.seen(at.missed), at.due, NEVER), None)]
 
 
 def _unknown(at: Promises) -> Sequence[Line]:
-    return [(np.where(at.doubtful, at.due, NEVER), None)]
+    return [(np.where(at.seen(at.doubtful), at.due, NEVER), None)]
 
 
 def _overdue(at: Promises) -> Sequence[Line]:
@@ -268,9 +331,7 @@ class Differences(NamedTuple):
     told: list[Told]
 
 
-def differences(
-    stories: Sequence[Story | PromiseStory | QuantityStory], lines: Sequence[Line], restate: Mask | None
-) -> Differences:
+def differences(stories: Sequence[Telling], lines: Sequence[Line], restate: Mask | None) -> Differences:
     """Tell what differs between the first half of each line (old rows) and the second (the same rows, new).
 
     ``lines`` are those of ``stories``, in order. ``restate`` marks rows of which everything is told anew, because
@@ -303,6 +364,6 @@ def differences(
     return Differences(at, times.ravel()[flat], weight, told)
 
 
-def _numbers(story: Story | PromiseStory | QuantityStory, line: Line, at: Places) -> dict[str, Numbers]:
+def _numbers(story: Telling, line: Line, at: Places) -> dict[str, Numbers]:
     """The number of a feed, which is the same in all its lines."""
     return {} if story.number is None or line[1] is None else {story.number: line[1][at]}

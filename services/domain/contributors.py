@@ -22,6 +22,8 @@ from services.domain.cells import CellTable, counts_late
 from services.domain.compile import is_revocable
 from services.domain.corrections import content, processes_of
 from services.domain.program import (
+    BalanceFeed,
+    CountFeed,
     Cube,
     DueFeed,
     DurationFeed,
@@ -31,6 +33,7 @@ from services.domain.program import (
     OpenFeed,
     OverdueFeed,
     Program,
+    QuantityFeed,
     WaitingFeed,
 )
 from services.domain.readings import Reading
@@ -146,6 +149,8 @@ class Tap(CellTable):
         if not found.revocable:
             return kept
         kept = netted(kept, _CONTENT if self._fields(found.feed) else _ALL)
+        if isinstance(found.feed, BalanceFeed | QuantityFeed):
+            return summed(kept, ("case", "scope"))
         return netted(kept, ("identity", "scope")) if isinstance(found.feed, _LEVELS) else kept
 
     def changes(self, measure: str) -> bool:
@@ -200,6 +205,16 @@ def number_of(measure: Measure) -> str | None:
     return "lateness" if isinstance(measure.feed, DueFeed) and measure.feed.outcome != "missed" else None
 
 
+def label_of(measure: Measure) -> str | None:
+    """What that number is called: of a balance or a remainder by its name, of a count by what of it."""
+    name = number_of(measure)
+    match measure.feed:
+        case BalanceFeed(balance=label) | QuantityFeed(remainder=label) | CountFeed(what=label):
+            return None if name is None else label
+        case _:
+            return name
+
+
 def netted(rows: RowArray, by: Sequence[str]) -> RowArray:
     """One row for each that agree in ``by``, with the sum of their weights, where that is not 0: the latest added."""
     if not rows.size:
@@ -214,6 +229,21 @@ def netted(rows: RowArray, by: Sequence[str]) -> RowArray:
     left: RowArray = rows[first[weight != 0]]
     left["weight"] = weight[weight != 0]
     return left
+
+
+def summed(rows: RowArray, by: Sequence[str]) -> RowArray:
+    """One row for each that agree in ``by``: the latest, with the sum of their numbers, where that is not 0."""
+    if not rows.size:
+        return rows
+    rows = rows[np.lexsort([-rows["time"], *(rows[name] for name in by)])]
+    differs = np.ones(rows.size, np.bool_)
+    differs[1:] = np.logical_or.reduce([rows[name][1:] != rows[name][:-1] for name in by])
+    first = np.flatnonzero(differs)
+    left: RowArray = rows[first]
+    left["number"] = np.add.reduceat(rows["number"] * rows["weight"], first)
+    left["weight"] = 1
+    found: RowArray = left[left["number"] != 0]
+    return found
 
 
 def tapped(program: Program, measures: Collection[str]) -> Program:

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     DIVISION_BY_ZERO = "division_by_zero"
     INCOMPLETE_SOURCE = "incomplete_source"
     MISSING_RATE = "missing_rate"
+    NO_OPENING = "no_opening"
 
     @property
     def status(self) -> Status:
@@ -52,6 +53,7 @@ _STATUSES = {
     Reason.STALE: Status.UNKNOWN,
     Reason.INCOMPLETE_SOURCE: Status.UNKNOWN,
     Reason.MISSING_RATE: Status.UNKNOWN,
+    Reason.NO_OPENING: Status.UNKNOWN,
     Reason.TOO_FEW_SAMPLES: Status.UNKNOWN,
     Reason.DIVISION_BY_ZERO: Status.UNKNOWN,
     Reason.NO_TARGET: Status.ON_PLAN,

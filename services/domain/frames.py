@@ -34,7 +34,8 @@ class Kind(StrEnum):
     ``events``; ``tick`` (only the time); ``catalogue`` (the barrier at which every worker switches; head
     ``catalogue`` holds the documents); ``begin`` (a run's new attempt: what earlier attempts left is dropped);
     ``end`` (a run is complete: every window closes; ``ingest`` is its as-of time); ``source`` (a mark of head
-    ``source``: the batches that it has ended, the numbers of its events that came; see ``source_accounts.py``).
+    ``source``: the batches that it has ended, the numbers of its events that came; see ``source_accounts.py``);
+    ``opening`` (from ``instant`` on the levels of ``process`` are known).
     """
 
     EVENTS = "events"
@@ -43,6 +44,7 @@ class Kind(StrEnum):
     BEGIN = "begin"
     END = "end"
     SOURCE = "source"
+    OPENING = "opening"
 
 
 class Image(StrEnum):
@@ -358,6 +360,11 @@ def mark(head: Head, **more: Any) -> bytes:
 def is_begin(data: bytes) -> bool:
     """Whether a record begins a run's new attempt, without decoding it."""
     return b'"kind":"begin"' in data[:64]
+
+
+def is_opening(data: bytes) -> bool:
+    """Whether a record says from when on levels are known, without decoding it."""
+    return b'"kind":"opening"' in data[:64]
 
 
 def is_tick(data: bytes) -> bool:

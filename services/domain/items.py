@@ -220,7 +220,7 @@ class Items:
         until = cases.time(self.due.until)[case]
         stop = np.minimum(until, cases.ended[case])
         unsure = None if cases.unsure is None else cases.unsure[case]
-        at = Promises(due, until, stop, cases.opened[case], now, unsure)
+        at = Promises(due, until, stop, cases.opened[case], now, unsure, cases.layout.since)
         lines = [line for story in self._stories for line in story.lines(at)]
         found = differences(self._stories, lines, restate)
         if not found.told:

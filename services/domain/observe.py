@@ -160,14 +160,22 @@ class Observer:
             self._pending.setdefault(key, []).append((offset, frame))
             return
         self._flush(key)
-        if head.kind is Kind.TICK:
-            run.pass_time(head.ingest)
-        elif head.kind is Kind.END:
-            run.finish(head.ingest)
-        elif head.kind is Kind.SOURCE:
-            run.hear_source(str(frame.meta["source"]), frame.meta, head.ingest)
-        elif head.kind is Kind.CATALOGUE:
-            self._switch(offset, run, str(frame.meta.get("catalogue", "")))
+        self._hear(offset, run, frame)
+
+    def _hear(self, offset: int, run: RunState, frame: Frame) -> None:
+        """A record without events."""
+        said, time = frame.meta, frame.head.ingest
+        match frame.head.kind:
+            case Kind.TICK:
+                run.pass_time(time)
+            case Kind.END:
+                run.finish(time)
+            case Kind.SOURCE:
+                run.hear_source(str(said["source"]), said, time)
+            case Kind.OPENING:
+                run.open_process(str(said["process"]), int(said["instant"]), time)
+            case Kind.CATALOGUE:
+                self._switch(offset, run, str(said.get("catalogue", "")))
 
     def _flush(self, key: tuple[str, str]) -> None:
         frames = self._pending.pop(key, None)

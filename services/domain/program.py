@@ -179,8 +179,54 @@ class QuantityFeed:
         return WaitingFeed(self.process, self.name) if self.of == "waiting" else OpenFeed(self.process)
 
 
+@dataclass(frozen=True, slots=True)
+class BalanceFeed:
+    """How much there is by a balance, times the attribute ``price`` where there is one: each entry by how much it
+    changes it, when it happened.
+    """
+
+    process: str
+    balance: str
+    price: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountFeed:
+    """The counts of a balance, when they were made; the number is ``what``: the ``difference`` to the book, the
+    ``absolute_difference``, what was ``counted``, or the ``book``.
+    """
+
+    process: str
+    balance: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningFeed:
+    """Cases whose level is not known yet: +1 when they were first heard of, -1 when they were opened; or (``known``)
+    those whose level is known, from then on for good. ``balance``: of that one, not of the process.
+    """
+
+    process: str
+    balance: str | None
+    known: bool
+
+
+UNOPENED, OPENED = "unopened_", "opened_"
+"""Before a role: the measures that count the cases whose level is not known, and those whose is."""
+
 CaseFeed = (
-    StepFeed | DurationFeed | DueFeed | OpenFeed | OverdueFeed | WaitingFeed | ConversionFeed | QuantityFeed
+    StepFeed
+    | DurationFeed
+    | DueFeed
+    | OpenFeed
+    | OverdueFeed
+    | WaitingFeed
+    | ConversionFeed
+    | QuantityFeed
+    | BalanceFeed
+    | CountFeed
+    | OpeningFeed
 )
 Feed = EventFeed | CaseFeed
 
@@ -245,7 +291,8 @@ class KpiProgram:
     ``parts`` maps a role to a measure's id: ``value`` (simple, cumulative, duration, level of a process),
     ``numerator`` and ``denominator`` (ratio, conversion), ``plus`` and ``minus`` (level from events); a derived KPI
     has none and reads ``inputs``, the KPIs named in its ``expr``. Where a measure reads a converted field, the role
-    with ``MISSING`` before it counts what could not be converted: the value is unknown while there is any.
+    with ``MISSING`` before it counts what could not be converted: the value is unknown while there is any. Where a
+    level has an opening, those with ``UNOPENED`` and ``OPENED`` before them say whether it is known.
     ``family`` keeps together what must be judged in one place; ``groupings`` are the sets of dimensions it is
     computed for: the total (), each dimension, all. ``percentiles`` says which percentile (0 to 100) is read from the
     measure of a role.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.domain.aggregates import Aggregates, empty, values
 from services.domain.catalogue import Agg, Kpi, KpiType
 from services.domain.formulas import Formula, parse_formula
-from services.domain.program import MISSING, Cube, EventFeed, KpiProgram, Measure, Program
+from services.domain.program import MISSING, OPENED, UNOPENED, Cube, EventFeed, KpiProgram, Measure, Program
 from services.domain.rows import Mask, Numbers
 from services.domain.units import unit_ms
 
@@ -28,12 +28,13 @@ _MS_FIELDS = frozenset({"duration", "lateness"})
 
 class Values(NamedTuple):
     """A value (NaN: none) and a number of samples per scope; ``missing``: where a rate was missing for some row (None:
-    nothing is converted).
+    nothing is converted); ``unopened``: where a level is not known yet (None: it is everywhere).
     """
 
     values: Floats
     samples: Numbers
     missing: Mask | None = None
+    unopened: Mask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ class Reading:
         """Value and samples per scope; every role of ``parts`` must be given, all of one size."""
         if self.formula is None:
             found = _READERS[self.kpi.type](self, aggregates)
-            missing = self._missing(aggregates)
+            missing, unopened = self._missing(aggregates), self._unopened(aggregates)
             value = found.values * self.kpi.scale
-            return Values(
-                value if missing is None else np.where(missing, np.nan, value), found.samples, missing
-            )
+            for unknown in (missing, unopened):
+                value = value if unknown is None else np.where(unknown, np.nan, value)
+            return Values(value, found.samples, missing, unopened)
         inputs = {name: one.read(_under(name, aggregates)) for name, one in self.inputs.items()}
         return derive(self.formula, inputs, self.kpi.scale)
 
@@ -92,6 +93,16 @@ class Reading:
         """Where something that should have been converted was not."""
         counted = [aggregates[part.role].samples != 0 for part in self.parts if part.role.startswith(MISSING)]
         return np.logical_or.reduce(counted) if counted else None
+
+    def _unopened(self, aggregates: Parts) -> Mask | None:
+        """Where the level of some case is not known yet, or nothing is known of any."""
+        found = [
+            (aggregates[part.role].samples > 0)
+            | (aggregates[part.role.replace(UNOPENED, OPENED)].samples + aggregates[part.role].samples <= 0)
+            for part in self.parts
+            if part.role.startswith(UNOPENED)
+        ]
+        return np.logical_or.reduce(found) if found else None
 
     @property
     def nothing(self) -> Values:
@@ -115,9 +126,11 @@ def derive(formula: Formula, inputs: Mapping[str, Values], scale: float) -> Valu
     """A derived KPI from its inputs, scope by scope, times ``scale``; a division by zero has no value."""
     samples = np.minimum.reduce([one.samples for one in inputs.values()])
     missing = [one.missing for one in inputs.values() if one.missing is not None]
+    unopened = [one.unopened for one in inputs.values() if one.unopened is not None]
     lacking = np.logical_or.reduce(missing) if missing else None
+    unknown = np.logical_or.reduce(unopened) if unopened else None
     found = formula.evaluate({name: one.values for name, one in inputs.items()})
-    return Values(found * scale, samples, lacking)
+    return Values(found * scale, samples, lacking, unknown)
 
 
 def _under(name: str, aggregates: Parts) -> Parts:

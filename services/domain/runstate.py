@@ -45,12 +45,15 @@ _SEAL_MS = 10_000
 _BEYOND = "is from before the horizon of corrections: it counts when it came"
 _TOO_OLD = "is older than history can be amended: it counts in the window that was current when it came"
 _DROPPED = "came after its window could still be amended"
+_FOLDED = "is from before the horizon of its balance: nobody knows whether it came before, nor what the book said then"
 _MOST_LETTERS = 100
 """Late or early events that one batch lists; all are counted."""
 
 Frames = Sequence[tuple[int, Frame]]
 Cells = Callable[[Cube, Scopes], CellTable]
 """What makes the table of a cube."""
+Said = tuple[int, int]
+"""(when it was said, the instant that was named)"""
 Readers = dict[Feed, list[tuple[CellTable, list[Measure]]]]
 
 
@@ -71,6 +74,7 @@ class RunState:
         self.strings = Strings()
         self.watermark = Watermark()
         self.accounts = Accounts()
+        self.openings: dict[str, Said] = {}
         self.cells: dict[str, CellTable] = {}
         self.cases: dict[str, CaseTable] = {}
         self._table = cells
@@ -129,6 +133,15 @@ class RunState:
         self.time = max(self.time, time)
         self.accounts.hear(source, mark, self.time)
 
+    def open_process(self, process: str, instant: int, time: int) -> None:
+        """Somebody says from when on the levels of a process are known. What is said last holds."""
+        self.time = max(self.time, time)
+        said = time, instant
+        if said > self.openings.get(process, (START, START)):
+            self.openings[process] = said
+            if process in self.cases:
+                self._tell(self.cases[process].open_at(instant))
+
     def finish(self, time: int) -> None:
         """The run is complete as of ``time``."""
         self._advance(time)
@@ -179,6 +192,7 @@ class RunState:
             if primary:
                 self.accounts.count(type_, rows)
             self._late(type_, self._lateness(group, timed, rows, after), rows, batch, frames)
+            self._forgotten(self._floor(type_, process), told, rows, batch, frames)
             if self._corrections.concern(type_):
                 self._correct(type_, process, rows, batch, frames, primary=primary)
                 if self._corrections.hold(type_, process):
@@ -199,7 +213,7 @@ class RunState:
             "tenant": self.tenant, "run": self.run, "attempt": self.attempt, "catalogue": self.catalogue,
             "time": self.time, "complete": self.complete, "counters": dict(self.counters),
             "watermark": self.watermark.state(), "accounts": self.accounts.state(), "dedupe": starts,
-            "sequence": self._sequence, "parts": {},
+            "sequence": self._sequence, "openings": self.openings, "parts": {},
         }  # fmt: skip
         for name, part in self._parts():
             meta["parts"][name], held = part.arrays()
@@ -216,6 +230,7 @@ class RunState:
         self._interner = Interner(self.strings)
         self._corrections = Corrections(self.strings)
         self._dedupe.load(meta["dedupe"], under("dedupe", arrays))
+        self.openings = {name: (said, instant) for name, (said, instant) in meta["openings"].items()}
         if program is not None:
             self._bind(program, meta["catalogue"])
         self.watermark.load(*meta["watermark"])
@@ -265,6 +280,8 @@ class RunState:
         before = self.program
         for name in program.catalogue.processes:
             table = CaseTable.of(program, name, self.strings)
+            if name in self.openings:
+                table.open_at(self.openings[name][1])
             if before is not None and name in held and _unchanged(before, program, name):
                 table.adopt(held[name])
             self.cases[name] = table
@@ -449,6 +466,18 @@ class RunState:
             if mask.any():
                 self._count(counter, np.count_nonzero(mask))
                 self._list(rows.batch_rows()[mask], batch, frames, code, message)
+
+    def _floor(self, type_: str, process: str) -> int:
+        """Up to when events of a type have been folded into balances; ``START``: nothing has."""
+        return self.cases[process].forgotten(type_) if process in self.cases else START
+
+    def _forgotten(self, floor: int, told: Told, rows: BlockRows, batch: Batch, frames: Frames) -> None:
+        """List what happened before ``floor``, so that nobody can tell any more whether it has come before."""
+        if floor == START or told.earliest >= floor:
+            return
+        at = np.flatnonzero(rows.number("time") < floor)
+        self._count("beyond_horizon", at.size)
+        self._list(rows.batch_rows()[at], batch, frames, "beyond_horizon", _FOLDED)
 
     def _expected_at(self, rows: BlockRows, levels: Numbers) -> Numbers:
         """Levels, but of what comes in batches: its panes are closed once the batch has ended, not before."""

@@ -17,7 +17,7 @@ from services.domain.verdicts import gaps, judge_many
 from services.domain.windows import Span
 
 _NEVER = np.uint8(255)
-_MISSING_RATE = REASONS.index(Reason.MISSING_RATE)
+_MISSING_RATE, _NO_OPENING = REASONS.index(Reason.MISSING_RATE), REASONS.index(Reason.NO_OPENING)
 
 
 class Said:
@@ -44,6 +44,7 @@ class Said:
             stale=stale,
             incomplete=incomplete,
             missing=found.missing,
+            unopened=found.unopened,
         )
         before = self.value[rows]
         # A value that comes or goes has another reason, unless nothing is said of it (stale, too few samples).
@@ -70,8 +71,15 @@ class Said:
         known = (rows >= 0) & (self.reason[rows] != _NEVER)
         value = np.where(known, self.value[rows], nothing.values)
         lacking: Mask = known & (self.reason[rows] == _MISSING_RATE)
-        missing = lacking if lacking.any() else None
-        return Values(value, np.where(known, self.samples[rows], nothing.samples), missing)
+        unopened: Mask = known & (self.reason[rows] == _NO_OPENING)
+        if nothing.unopened is not None:
+            unopened |= ~known & nothing.unopened
+        return Values(
+            value,
+            np.where(known, self.samples[rows], nothing.samples),
+            lacking if lacking.any() else None,
+            unopened if unopened.any() else None,
+        )
 
     def forget(self, rows: Numbers) -> Numbers:
         """Those of ``rows`` at which something was said; it is no more."""

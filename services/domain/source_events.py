@@ -1,20 +1,26 @@
-"""The event types that every catalogue with sources has: what a source says of its own events.
+"""The event types that a catalogue has of itself: what a source says of its own events, and when levels begin.
 
 ``sightline.batch`` ends a batch; it becomes a mark in every partition, behind the events of the batch. A
 ``sightline.totals`` says what the source counts itself; the day that it speaks of is that of its time, and of several
-for one day the one with the latest time counts.
+for one day the one with the latest time counts. A ``sightline.opening`` is a mark in every partition, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.domain.catalogue import EventType, Field, FieldType
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Opening
 
 BATCH = "sightline.batch"
 TOTALS = "sightline.totals"
+OPENING = "sightline.opening"
 PREFIX = "sightline."
 SUM_SCALE = 4
+
+
+def announced(catalogue: Catalogue) -> tuple[str, ...]:
+    """The processes whose opening is announced."""
+    return tuple(name for name, one in catalogue.processes.items() if one.opening is Opening.ANNOUNCED)
 
 
 def _type(name: str, description: str, *fields: Field) -> EventType:
@@ -37,3 +43,13 @@ SOURCE_EVENTS: Mapping[str, EventType] = {
         Field("sum", FieldType.DECIMAL, scale=SUM_SCALE, description="What it came to."),
     ),
 }  # fmt: skip
+"""Those of a catalogue with sources."""
+
+OPENING_EVENTS: Mapping[str, EventType] = {
+    OPENING: _type(
+        OPENING,
+        "From this event's time on the levels of a process are known.",
+        Field("process", FieldType.STRING, required=True, description="The process."),
+    ),
+}
+"""Those of a catalogue with a process whose opening is announced."""

@@ -55,7 +55,7 @@ class Trails:
         self._terms = {name: terms(source) for name, source in layout.process.remainders.items()}
         self._done = _done(layout)
         self.scale = scale_of(layout)
-        self._tracks += [_movements(layout, name) for name in layout.process.quantities]
+        self._tracks += [_movements(layout, name) for name in layout.process.movements]
         self._index = Index()
         self._chains = Chains()
         self._time = np.full(_LEAST, NEVER)
@@ -131,7 +131,7 @@ class Trails:
         """Quantity or remainder → how much of it each of the cases (ascending) has come to, with ``scale`` digits."""
         moved = self.of(rows)
         found: dict[str, Numbers] = {}
-        for track, name in enumerate(self.layout.process.quantities, self._first):
+        for track, name in enumerate(self.layout.process.movements, self._first):
             own = self._track[moved.entries] == track
             found[name] = np.zeros(rows.size, np.int64)
             np.add.at(found[name], moved.local[own], self._value[moved.entries[own]])
@@ -198,7 +198,7 @@ class Trails:
         track, time, value = self._track[entries], self._time[entries], self._value[entries]
         for remainder, factors in self._terms.items():
             change, asked = np.zeros(entries.size, np.int64), np.zeros(entries.size, np.bool_)
-            for number, name in enumerate(self.layout.process.quantities, self._first):
+            for number, name in enumerate(self.layout.process.movements, self._first):
                 factor = factors.get(name, 0)
                 own = track == number
                 change[own] = factor * value[own]
@@ -233,7 +233,7 @@ class Moved(NamedTuple):
 
 def scale_of(layout: Layout) -> int:
     """The decimal digits of remainders: those of the most exact quantity."""
-    quantities = layout.process.quantities.values()
+    quantities = layout.process.movements.values()
     return max((layout.field(one.step, one.field).scale for one in quantities), default=0)
 
 
@@ -257,7 +257,7 @@ def _promises(layout: Layout, name: str) -> Track:
 
 
 def _movements(layout: Layout, name: str) -> Track:
-    quantity = layout.process.quantities[name]
+    quantity = layout.process.movements[name]
     factor = 10 ** (scale_of(layout) - layout.field(quantity.step, quantity.field).scale)
 
     def read(hit: Hits) -> Numbers:

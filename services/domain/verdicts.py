@@ -35,30 +35,42 @@ def judge(
     stale: bool = False,
     incomplete: bool = False,
     missing: bool = False,
+    unopened: bool = False,
 ) -> Verdict:
     """The verdict on one value.
 
     What cannot be known comes first, most fundamental first: a source that is silent (``stale``) or not complete up
-    to where the window ends (``incomplete``), something that could not be converted (``missing``: a rate), nothing in
-    the window, too few samples, a value that is undefined although there are samples (a ratio over zero). Without a
-    target a known value is on plan. The edge of a band belongs to it.
+    to where the window ends (``incomplete``), a level of which nobody has said where it begins (``unopened``),
+    something that could not be converted (``missing``: a rate), nothing in the window, too few samples, a value that
+    is undefined although there are samples (a ratio over zero). Without a target a known value is on plan. The edge of
+    a band belongs to it.
     """
     gap = value - target.value if target is not None and value is not None else None
-    doubt = _doubt(value, samples, minimum_samples, stale=stale, incomplete=incomplete, missing=missing)
+    known = {"stale": stale, "incomplete": incomplete, "missing": missing, "unopened": unopened}
+    doubt = _doubt(value, samples, minimum_samples, **known)
     reason = doubt or _held(target, gap)
     return Verdict(reason.status, reason, gap)
 
 
 def _doubt(
-    value: float | None, samples: int, minimum: int, *, stale: bool, incomplete: bool, missing: bool
+    value: float | None,
+    samples: int,
+    minimum: int,
+    *,
+    stale: bool,
+    incomplete: bool,
+    missing: bool,
+    unopened: bool,
 ) -> Reason | None:
     """Why nothing can be said of a value, if so."""
-    if stale:
-        return Reason.STALE
-    if incomplete:
-        return Reason.INCOMPLETE_SOURCE
-    if missing:
-        return Reason.MISSING_RATE
+    for reason, holds in (
+        (Reason.STALE, stale),
+        (Reason.INCOMPLETE_SOURCE, incomplete),
+        (Reason.NO_OPENING, unopened),
+        (Reason.MISSING_RATE, missing),
+    ):
+        if holds:
+            return reason
     if samples == 0 and value is None:
         return Reason.NO_DATA
     if samples < minimum:
@@ -92,6 +104,7 @@ def judge_many(
     stale: bool = False,
     incomplete: bool = False,
     missing: Mask | None = None,
+    unopened: Mask | None = None,
 ) -> ReasonCodes:
     """The reason that ``judge`` gives each, as its index in ``REASONS``; NaN in ``values`` is None."""
     if stale:
@@ -106,6 +119,8 @@ def judge_many(
     codes[unknown & (samples == 0)] = _CODE[Reason.NO_DATA]
     if missing is not None:
         codes[missing] = _CODE[Reason.MISSING_RATE]
+    if unopened is not None:
+        codes[unopened] = _CODE[Reason.NO_OPENING]
     return codes
 
 

@@ -30,6 +30,7 @@ from services.intake.events import Event, Validator
 from services.intake.explain import Rejection
 from services.intake.frame_sets import Framer, heads
 from services.intake.framing import LIVE
+from services.intake.marks import marks_of
 from services.ports import Append, Appender, Clock
 from services.settings import Intake as IntakeSettings
 from services.topics import Topics
@@ -237,12 +238,12 @@ class Importer:
                     report.refuse(_refusal(outcome, f"{files[item.file]}:{item.line}"))
                     continue
                 if framer.events >= EVENTS_PER_APPEND or (framer.events and outcome.time > passed + span):
-                    await self.log.append(framer.take(passed, ticks=True))
+                    await self.log.append(framer.take(passed, ticks=True) + framer.marks(passed))
                     passed = highest
                 framer.add(outcome)
                 highest = max(highest, outcome.time)
                 _count(report, outcome)
-        await self.log.append(framer.take(passed, ticks=True))
+        await self.log.append(framer.take(passed, ticks=True) + framer.marks(passed))
         end = highest if report.as_of is None else max(highest, report.as_of)
         report.as_of = end
         await self.log.append(framer.mark(Kind.END, end))
@@ -265,6 +266,7 @@ class Importer:
             self.topics.partitions,
             frame_events=self.settings.frame_events,
             frame_bytes=self.settings.frame_bytes,
+            marks=marks_of(self.catalogue, report.run),
         )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Images
+from services.domain.source_events import OPENING, announced
 from services.intake.amounts import (
     LARGEST,
     NotANumberError,
@@ -47,6 +48,7 @@ class Code(StrEnum):
     TOO_MANY_DIGITS = "too_many_digits"
     OUT_OF_RANGE = "out_of_range"
     NOT_CORRECTABLE = "not_correctable"
+    UNKNOWN_PROCESS = "unknown_process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def explain(
         event = _known(attributes, catalogue)
         _check_corrections(event, attributes)
         _check_data(event, attributes)
+        _check_opening(event, attributes, catalogue)
     except _WrongError as wrong:
         return Rejection(index, _text(attributes, "id"), wrong.field, wrong.value, wrong.code, wrong.message)
     if error is not None and str(error) == "NUL":
@@ -339,6 +342,19 @@ def _check_corrections(event: EventType, attributes: dict[str, Any]) -> None:
     if len(said) > 1:
         message = "An event either corrects another or cancels it: send one of the two."
         raise _WrongError(Code.NOT_CORRECTABLE, message, "cancels", _shown(attributes["cancels"]))
+
+
+def _check_opening(event: EventType, attributes: dict[str, Any], catalogue: Catalogue) -> None:
+    """An opening names a process that waits for one."""
+    if event.name != OPENING:
+        return
+    raw = _objects.decode(attributes["data"])["process"]
+    name, waiting = _json.decode(raw), announced(catalogue)
+    if name not in waiting:
+        likely = _mean(name, waiting, "Did you mean")
+        remedy = f"write opening: announced at it, or correct the name.{likely}"
+        message = f"No process {name!r} waits for its opening: {remedy}"
+        raise _WrongError(Code.UNKNOWN_PROCESS, message, "data.process", _shown(raw))
 
 
 def _check_text(name: str, raw: Any, limit: int | None, *, may_be_empty: bool) -> None:

@@ -25,7 +25,7 @@ from services.intake.enrichment import Misses
 from services.intake.events import Event, Validator
 from services.intake.explain import Rejection
 from services.intake.frame_sets import Framer, heads
-from services.intake.marks import Marks
+from services.intake.marks import marks_of
 from services.ports import Append, Clock, Log
 from services.records import encode
 from services.settings import Intake as IntakeSettings
@@ -218,7 +218,7 @@ class Intake:
                 self._topics.partitions,
                 frame_events=self._settings.frame_events,
                 frame_bytes=self._settings.frame_bytes,
-                marks=Marks(self._catalogue) if self._catalogue.sources and run == LIVE else None,
+                marks=marks_of(self._catalogue, run),
             )
         return framer
 

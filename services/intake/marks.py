@@ -1,4 +1,5 @@
-"""What events say of their source rather than of the business, as marks: ends of batches, numbers that came.
+"""What events say of their source rather than of the business, as marks: ends of batches, numbers that came; and from
+when on levels are known.
 
 A mark is a record without events; it is appended once the log has acknowledged the events that it speaks of. So a
 mark never speaks of what is not there, and what was not acknowledged is sent, and marked, once more. The end of a
@@ -15,7 +16,8 @@ import msgspec
 from services.domain.catalogue import Catalogue
 from services.domain.frames import Kind
 from services.domain.identity import partition_of
-from services.domain.source_events import BATCH
+from services.domain.program import LIVE
+from services.domain.source_events import BATCH, OPENING
 from services.intake.events import Event
 from services.ports import Append
 
@@ -32,18 +34,24 @@ Mark = Callable[..., list[Append]]
 
 
 class Marks:
-    """Collects what the events of one catalogue say, until it is taken."""
+    """Collects what the events of one catalogue say, until it is taken; with ``sources`` of these, too."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, *, sources: bool = True) -> None:
+        self._sources = sources
         self._numbered = frozenset(
-            name for name, one in catalogue.sources.items() if one.sequence is not None
+            name for name, one in catalogue.sources.items() if one.sequence is not None and sources
         )
+        self._openings: list[tuple[str, int]] = []
         self._batches: dict[str, list[list[Any]]] = {}
         self._numbers: dict[str, dict[int, int]] = {}
 
     def take(self, event: Event) -> bool:
         """Note what ``event`` says. True where that is all there is to it: it goes into no frame."""
-        if event.type == BATCH:
+        if event.type == OPENING:
+            [process] = event.values
+            self._openings.append((str(process), event.time))
+            return True
+        if event.type == BATCH and self._sources:
             until, records = event.values
             self._batches.setdefault(event.source, []).append([until, records])
             return True
@@ -57,13 +65,22 @@ class Marks:
         """Records of all that was noted, stamped ``ingest``; nothing is noted any more."""
         batches, self._batches = self._batches, {}
         numbers, self._numbers = self._numbers, {}
+        openings, self._openings = self._openings, []
         found: list[Append] = []
+        for process, instant in openings:
+            found += mark(Kind.OPENING, ingest, process=process, instant=instant)
         for source, noted in numbers.items():
             records = mark(Kind.SOURCE, ingest, source=source, numbers=list(_ranges(noted)))
             found.append(records[partition_of(source, len(records))])
         for source, ended in batches.items():
             found += mark(Kind.SOURCE, ingest, source=source, batches=ended)
         return found
+
+
+def marks_of(catalogue: Catalogue, run: str) -> Marks | None:
+    """What collects for a run; None where nobody wants to know. Of an import's sources nobody does."""
+    sources = bool(catalogue.sources) and run == LIVE
+    return Marks(catalogue, sources=sources) if sources or OPENING in catalogue.events else None
 
 
 def _number(cold: bytes) -> int | None:

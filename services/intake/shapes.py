@@ -14,6 +14,7 @@ from msgspec import Meta, Raw
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType
 from services.domain.frames import Image
 from services.domain.identity import event_identity
+from services.domain.source_events import OPENING, announced
 from services.intake.amounts import LARGEST, amount_parser, day, milliseconds
 from services.intake.enrichment import Derive
 from services.intake.explain import MAX_KEY, MAX_TEXT
@@ -122,7 +123,8 @@ def shape(catalogue: Catalogue, event: EventType, derive: Derive | None = None) 
     """The class of an event type; ``derive`` adds the values of derived fields to those of its own. Names in it are
     positional: field names need not be identifiers.
     """
-    data = record("Data", event)
+    kinds = dict.fromkeys(event.own, Literal[announced(catalogue)]) if event.name == OPENING else {}
+    data = record("Data", event, kinds)
     required = any(field.required for field in event.own.values())
     slot: Any = ("data", data) if required else ("data", data, msgspec.field(default_factory=data))
     made = msgspec.defstruct(
@@ -138,13 +140,20 @@ def shape(catalogue: Catalogue, event: EventType, derive: Derive | None = None) 
     return cast("type[Envelope]", made)
 
 
-def record(name: str, event: EventType) -> type[msgspec.Struct]:
-    """The class of an object with the event type's own fields."""
+def record(name: str, event: EventType, kinds: Mapping[str, Any] = {}) -> type[msgspec.Struct]:
+    """The class of an object with the event type's own fields; ``kinds`` are the types of those that must not be
+    just anything of theirs.
+    """
     fields = list(event.own.values())
     keys = set(event.objects.values())
     return msgspec.defstruct(
         name,
-        [_slot(f"f{at}", field, is_key=field.name in keys) for at, field in enumerate(fields)],
+        [
+            (f"f{at}", kinds[field.name])
+            if field.name in kinds
+            else _slot(f"f{at}", field, is_key=field.name in keys)
+            for at, field in enumerate(fields)
+        ],
         rename={f"f{at}": field.name for at, field in enumerate(fields)},
         kw_only=True,
         gc=False,

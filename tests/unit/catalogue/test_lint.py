@@ -155,7 +155,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         (
             kpi(M + "{agg: count, process: order}"),
             [
-                "k.yaml:6: k: spec.measure: over a process, a measure is about either a step or a due time (name one of the two)"
+                "k.yaml:6: k: spec.measure: over a process, a measure is about a step, a due time or a balance (name one of the three)"
             ],
         ),
         (

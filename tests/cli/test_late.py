@@ -92,4 +92,4 @@ def test_what_comes_twenty_days_late_amends_history_and_sixty_counts_now(broker:
         ]
         assert letters[0]["event_id"] == "3"
         replayed = httpx2.post(f"{url}/api/v1/dead-letters/{letters[0]['id']}/replay")
-        assert (replayed.status_code, replayed.json()["error"]["code"]) == (409, "conflict")
+        assert replayed.status_code == 409, replayed.text

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from api.cases import Cursor, Limit
 from api.dependencies import Admin, Deps, Reader
 from api.events import read_body
+from api.known import CODES, known_code
 from api.shapes import DeadLetterShape, DeadLettersShape, EventsAccepted, answer, encode
 from services.domain.facts import COUNTED
 from services.domain.stored import StoredDeadLetter
@@ -23,11 +24,12 @@ async def list_dead_letters(
     deps: Deps,
     grant: Reader,
     *,
-    code: Annotated[str | None, Query(description="refused for this reason")] = None,
+    code: Annotated[str | None, Query(description=f"refused for this reason: {', '.join(CODES)}")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
     """Refused events, latest first, without their payload."""
+    known_code(code)
     page = await deps.dead_letters.find(grant.tenant, limit=limit, cursor=cursor, code=code)
     count = await deps.dead_letters.count(grant.tenant)
     return answer(DeadLettersShape([_shape(each, payload=False) for each in page.items], page.next, count))

@@ -6,8 +6,14 @@ from collections.abc import Iterable
 
 from services.catalogue.problems import did_you_mean
 from services.domain.catalogue import Catalogue, Kpi
+from services.domain.facts import ENGINE_CODES
 from services.errors import InvalidInput, NotFound
+from services.importing.mapping import MapCode
+from services.intake.explain import Code
 from services.live import RunView
+
+CODES = tuple(dict.fromkeys([*(one.value for one in (*Code, *MapCode)), *ENGINE_CODES]))
+"""Why something may have become a dead letter."""
 
 
 def known_kpi(catalogue: Catalogue, name: str) -> Kpi:
@@ -46,6 +52,17 @@ def known_scope(view: RunView, kpi: str, scope: dict[str, str]) -> None:
                 value=f"{dimension}:{value}",
                 remedy=did_you_mean(value, values),
             )
+
+
+def known_code(code: str | None) -> None:
+    """Raises ``InvalidInput`` for a reason for which nothing is ever refused."""
+    if code is not None and code not in CODES:
+        raise InvalidInput(
+            f"nothing is refused as {code!r}",
+            field="code",
+            value=code,
+            remedy=f"use one of: {', '.join(CODES)}",
+        )
 
 
 def known_process(

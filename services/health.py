@@ -13,7 +13,8 @@ class PartitionHealth:
     offset and ``lag`` what lies between. ``progress_age`` is the time since a record was folded; with a
     growing ``lag`` it means that the processor is stuck. ``snapshot`` is the offset that a restart would
     begin after. ``refused`` counts the records that could not be folded and were passed over. ``gap`` tells
-    what the log has lost and the state still needs: an alarm.
+    what the log has lost and the state still needs: an alarm. ``unsaid``: something has been folded that the log has
+    not been told of yet.
     """
 
     processor: str
@@ -29,6 +30,7 @@ class PartitionHealth:
     seeks: int
     refused: int
     gap: str | None
+    unsaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

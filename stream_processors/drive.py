@@ -461,6 +461,7 @@ class Driver:
             seeks=partition.seeks,
             refused=len(partition.refused),
             gap=partition.lost,
+            unsaid=partition.dirty or bool(self._sender.outstanding()),
         )
 
     @property

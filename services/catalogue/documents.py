@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from services.catalogue.words import DURATION_PATTERN, minutes_of_day, parse_duration
+from services.domain.calendars import WEEKDAYS, Weekday
 from services.domain.catalogue import REOPEN_MS, Agg, Direction, FieldType, KpiType, Time
 
 API_VERSION = "sightline/v1"
@@ -89,8 +90,6 @@ Hours = Annotated[
     BeforeValidator(_hours),
     WithJsonSchema({"type": "string", "pattern": f"^({_CLOCK})-({_CLOCK})$"}),
 ]
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 StepField = Annotated[str, AfterValidator(_step_field)]
 Grain = Literal["1m", "5m", "15m", "1h", "1d", "1w", "1mo"]
 Period = Literal["hour", "day", "week", "month", "quarter", "year"]
@@ -195,8 +194,37 @@ class ConvertSpec(Model):
     )
 
 
+class CutOffsSpec(Model):
+    """When something leaves."""
+
+    times: list[ClockTime] = Field(min_length=1, description="At what times of the day, such as `16:30`.")
+    weekdays: list[Weekday] = Field(
+        default_factory=lambda: list(WEEKDAYS), min_length=1, description="On which days; on all unless said."
+    )
+    timezone: str = Field(description="The time zone of the times.")
+    closed: list[Day] = Field(default_factory=list, description="Dates on which nothing leaves.")
+    by: str | None = Field(None, description="The string field of the step's event that `each` is about.")
+    each: dict[str, list[ClockTime]] = Field(
+        default_factory=dict, description="Value of that field → its own times, instead of `times`."
+    )
+
+
+class FieldCalendarSpec(Model):
+    """A field that is a part of the local time."""
+
+    name: str = Field(description="The calendar.")
+    part: Literal["shift", "weekday", "hour"] = Field(
+        "shift",
+        description="Which part: `shift` (unless said; `(none)` outside of all), `weekday` (`mon` to `sun`), or `hour` "
+        "(`00` to `23`).",
+    )
+    at: str = Field(
+        "occurred", description="The timestamp field whose instant is meant; when it occurred, unless said."
+    )
+
+
 class FieldSpec(Model):
-    """One field of an event: of its `data`, or derived with `lookup` or `convert`."""
+    """One field of an event: of its `data`, or derived with `lookup`, `convert`, `calendar` or `cutOffs`."""
 
     type: Annotated[FieldType, Field(strict=False)] = Field(
         description="string, integer, decimal, boolean, timestamp or date (a day without a time)."
@@ -213,6 +241,14 @@ class FieldSpec(Model):
     )
     lookup: FieldLookupSpec | None = Field(None, description="Derived: what a look-up says of other fields.")
     convert: ConvertSpec | None = Field(None, description="Derived: another field, in another unit.")
+    calendar: FieldCalendarSpec | None = Field(
+        None, description="Derived: the shift, or another part of the local time by a calendar."
+    )
+    cut_offs: CutOffsSpec | None = Field(
+        None,
+        description="Derived: the time of the next of these [cut-offs](#process-cut-offs) at or after it occurred, "
+        "such as `16:30`.",
+    )
     required: bool = Field(False, description="Whether an event without it is refused.")
     description: str = Field("", description="What it means.")
 
@@ -224,8 +260,11 @@ class FieldSpec(Model):
 
     @model_validator(mode="after")
     def _derived_once(self) -> FieldSpec:
-        if self.lookup is not None and self.convert is not None:
-            raise ValueError("a field comes from a look-up or from a conversion: make two fields of it")
+        ways = [self.lookup, self.convert, self.calendar, self.cut_offs]
+        if sum(way is not None for way in ways) > 1:
+            raise ValueError(
+                "a field comes from one of a look-up, a conversion, a calendar and cut-offs: make two fields of it"
+            )
         if self.unit is not None and self.currency is not None:
             raise ValueError("unit and currency say the same: write one of them")
         return self
@@ -438,21 +477,6 @@ class BalanceSpec(Model):
     )
 
 
-class CutOffsSpec(Model):
-    """When something leaves."""
-
-    times: list[ClockTime] = Field(min_length=1, description="At what times of the day, such as `16:30`.")
-    weekdays: list[Weekday] = Field(
-        default_factory=lambda: list(WEEKDAYS), min_length=1, description="On which days; on all unless said."
-    )
-    timezone: str = Field(description="The time zone of the times.")
-    closed: list[Day] = Field(default_factory=list, description="Dates on which nothing leaves.")
-    by: str | None = Field(None, description="The string field of the step's event that `each` is about.")
-    each: dict[str, list[ClockTime]] = Field(
-        default_factory=dict, description="Value of that field → its own times, instead of `times`."
-    )
-
-
 class DueSpec(Model):
     """A time by which a step must have happened: `field`, `within` or `cutOffs`."""
 
@@ -660,13 +684,32 @@ class DerivedSpec(KpiSpec):
 
 
 class ConversionSpec(KpiSpec):
-    """The share of cases that get from one step to another in time."""
+    """The share of cases that get from one step to another in time, or how much of a quantity moves in time."""
 
     type: Literal["conversion"] = Field(description="The share of cases that reach a step in time.")
     process: str = Field(description="The process.")
     from_: str = Field(alias="from", description="Cases with this step in the window …")
-    to: str = Field(description="… that reached this one …")
+    to: str | None = Field(None, description="… that reached this one …")
     within: Duration = Field(description="… within so long.")
+    quantity: str | None = Field(
+        None, description="Instead of `to`: how much of this quantity has moved by then …"
+    )
+    per: str | None = Field(None, description="… for each of this quantity that has.")
+    mature: bool = Field(
+        False,
+        description="Judge the latest window of which all cases have had their time; until there is one, the reason is "
+        "`immature`. History tells a slot once it is mature.",
+    )
+
+    @model_validator(mode="after")
+    def _cases_or_quantities(self) -> ConversionSpec:
+        if (self.to is None) == (self.quantity is None):
+            raise ValueError(
+                "a conversion has either to (cases that reach a step) or quantity (what moves of it)"
+            )
+        if (self.quantity is None) != (self.per is None):
+            raise ValueError("quantity and per belong together: so much of quantity for each of per")
+        return self
 
 
 class DurationSpec(KpiSpec):
@@ -676,6 +719,10 @@ class DurationSpec(KpiSpec):
     process: str = Field(description="The process.")
     from_: str = Field(alias="from", description="The step that starts it.")
     to: str = Field(description="The step that ends it; it counts when both are known.")
+    calendar: str | None = Field(
+        None,
+        description="Count the working time between the two by this calendar, not all the time that passes.",
+    )
     agg: Annotated[Agg, Field(strict=False)] = Field(
         Agg.AVG, description="avg (unless said), sum, count or percentile."
     )
@@ -776,6 +823,44 @@ class SourceSpec(Model):
     )
 
 
+class ScheduleSpec(Model):
+    """What is different somewhere; what is not said is as in the calendar."""
+
+    timezone: str | None = Field(None, description="The time zone of its times.")
+    days: list[Weekday] | None = Field(None, min_length=1, description="On which days it is worked.")
+    hours: Hours | None = Field(None, description='Between which times, as `"22:00-06:00"`.')
+    closed: list[Day] | None = Field(None, description="Dates on which nobody works.")
+    shifts: dict[str, Hours] | None = Field(None, min_length=1, description="Its shifts, all of them.")
+
+
+class CalendarSpec(Model):
+    """Local time: when it is worked, and what the parts of a day are called."""
+
+    timezone: str = Field(description="The time zone of its times, and of its days.")
+    days: list[Weekday] = Field(
+        default_factory=lambda: list(WEEKDAYS),
+        min_length=1,
+        description="On which days it is worked: [mon, tue, …]; every day unless said.",
+    )
+    hours: Hours = Field(
+        (0, 86_400_000),
+        validate_default=False,
+        description='Between which times, as `"06:00-22:00"`; over midnight they belong to the day on which they '
+        "begin. All day unless said.",
+    )
+    closed: list[Day] = Field(default_factory=list, description="Dates on which nobody works.")
+    shifts: dict[str, Hours] = Field(
+        default_factory=dict,
+        description='Shift → its times, as `"22:00-06:00"`, every day; the first that fits.',
+    )
+    by: str | None = Field(
+        None, description="The string attribute (of a case) or field (of an event) that `each` is about."
+    )
+    each: dict[str, ScheduleSpec] = Field(
+        default_factory=dict, description="Value of that → what is different there."
+    )
+
+
 def _type(value: object) -> str | None:
     kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
     return f"<{kind}>" if kind in [type_.value for type_ in KpiType] else None
@@ -839,11 +924,23 @@ class LookupDocument(Model):
     spec: LookupSpec = Field(description="What it is.")
 
 
-AnyDocument = EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument | LookupDocument
+class CalendarDocument(Model):
+    """Local time by name: working hours and shifts, for durations in working time and for derived fields."""
+
+    api_version: Literal["sightline/v1"] = Field(description="The version of this format.")
+    kind: Literal["Calendar"] = Field(description="What the document describes.")
+    metadata: Metadata = Field(description="Who this is.")
+    spec: CalendarSpec = Field(description="What it is.")
+
+
+AnyDocument = (
+    EventTypeDocument | ProcessDocument | KpiDocument | SourceDocument | LookupDocument | CalendarDocument
+)
 DOCUMENTS: dict[str, type[AnyDocument]] = {
     "EventType": EventTypeDocument,
     "Process": ProcessDocument,
     "Kpi": KpiDocument,
     "Source": SourceDocument,
     "Lookup": LookupDocument,
+    "Calendar": CalendarDocument,
 }

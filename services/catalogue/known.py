@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
-from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Kpi, Lookup, Process
+from services.domain.catalogue import Calendar, Catalogue, EventType, Field, FieldType, Kpi, Lookup, Process
 from services.domain.compile import SOURCE
 from services.domain.filters import FilterCompiler, FilterError
 
@@ -37,6 +37,10 @@ class Known:
         """The look-up; None where it is not known or broken."""
         return self.catalogue.lookups.get(name)
 
+    def calendar(self, name: str) -> Calendar | None:
+        """The calendar; None where it is not known or broken."""
+        return self.catalogue.calendars.get(name)
+
     def kpi(self, name: str) -> Kpi | None:
         """The KPI; None where it is not known or broken."""
         return self.catalogue.kpis.get(name)
@@ -49,6 +53,7 @@ class Known:
             "Kpi": self.catalogue.kpis,
             "Source": self.catalogue.sources,
             "Lookup": self.catalogue.lookups,
+            "Calendar": self.catalogue.calendars,
         }[kind]
         if name not in known and (kind, name) not in self.broken:
             words = {
@@ -57,6 +62,7 @@ class Known:
                 "Kpi": "KPI",
                 "Source": "source",
                 "Lookup": "look-up",
+                "Calendar": "calendar",
             }
             word = words[kind]
             yield document.problem(path, f"there is no {word} {name!r}", did_you_mean(name, known))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from services.catalogue import meaning
 from services.catalogue.documents import (
     AnyDocument,
+    CalendarDocument,
     EventTypeDocument,
     KpiDocument,
     LookupDocument,
@@ -15,6 +16,7 @@ from services.catalogue.documents import (
     SourceDocument,
 )
 from services.catalogue.known import Known
+from services.catalogue.lint_calendars import check_calendar
 from services.catalogue.lint_facts import check_event, check_process
 from services.catalogue.lint_kpis import check_kpi, measured_field
 from services.catalogue.lint_lookups import check_derived, check_lookup
@@ -24,7 +26,17 @@ from services.catalogue.problems import Problem
 from services.catalogue.read import Document
 from services.catalogue.shape import is_foreign, is_mapping, read_shape
 from services.catalogue.words import TAKEN_METRICS, metric_name
-from services.domain.catalogue import Catalogue, EventType, Kpi, KpiType, Lookup, Opening, Process, Source
+from services.domain.catalogue import (
+    Calendar,
+    Catalogue,
+    EventType,
+    Kpi,
+    KpiType,
+    Lookup,
+    Opening,
+    Process,
+    Source,
+)
 from services.domain.filters import Evaluator, FilterCompiler
 from services.domain.source_events import OPENING_EVENTS, SOURCE_EVENTS
 
@@ -80,6 +92,7 @@ def _known(
     kpis: dict[str, Kpi] = {}
     sources: dict[str, Source] = {}
     lookups: dict[str, Lookup] = {}
+    calendars = _calendars(shaped)
     for one in shaped:
         match one.model:
             case LookupDocument():
@@ -97,8 +110,11 @@ def _known(
     processes = {
         name: meaning.with_case_levels(process, events, lookups) for name, process in processes.items()
     }
-    events = {name: meaning.with_rates(event, lookups) for name, event in events.items()}
-    catalogue = Catalogue(events, processes, kpis, sources=sources, lookups=lookups)
+    events = {
+        name: meaning.with_calendars(meaning.with_rates(event, lookups), calendars)
+        for name, event in events.items()
+    }
+    catalogue = Catalogue(events, processes, kpis, sources=sources, lookups=lookups, calendars=calendars)
     known = Known(catalogue, broken, compiler, mappings)
     for name, kpi in kpis.items():
         field = measured_field(kpi, known)
@@ -112,6 +128,11 @@ def _known(
 def _own_events(sources: Mapping[str, Source], processes: Mapping[str, Process]) -> Mapping[str, EventType]:
     announced = any(process.opening is Opening.ANNOUNCED for process in processes.values())
     return {**(SOURCE_EVENTS if sources else {}), **(OPENING_EVENTS if announced else {})}
+
+
+def _calendars(shaped: Sequence[_Shaped]) -> dict[str, Calendar]:
+    models = [one.model for one in reversed(shaped) if isinstance(one.model, CalendarDocument)]
+    return {model.metadata.name: meaning.calendar(model) for model in models}
 
 
 def _has_window(model: AnyDocument) -> bool:
@@ -145,6 +166,8 @@ def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
             yield from check_process(one.document, meaning.process(one.model), known)
         case LookupDocument():
             yield from check_lookup(one.document, meaning.lookup(one.model))
+        case CalendarDocument():
+            yield from check_calendar(one.document, meaning.calendar(one.model))
         case KpiDocument():
             kpi = known.catalogue.kpis[one.model.metadata.name]
             yield from check_kpi(one.document, kpi, known)

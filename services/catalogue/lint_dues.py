@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.catalogue.known import Known, check_zone, one_of
+from services.catalogue.lint_calendars import check_cut_offs
 from services.catalogue.lint_corrections import check_items
 from services.catalogue.meaning import NUMBERS
 from services.catalogue.problems import Problem
@@ -187,9 +188,7 @@ def _check_cut_offs(
     if cut_offs is None:
         return
     place = (*path, "cutOffs")
-    yield from check_zone(document, (*place, "timezone"), cut_offs.timezone)
-    if (cut_offs.by is None) != (not cut_offs.each):
-        yield document.problem(place, "by and each belong together", "add the one that is missing")
+    yield from check_cut_offs(document, place, cut_offs)
     yield from _check_field(document, (*place, "by"), cut_offs.by, steps.get(due.step), known, types=_TEXTS)
 
 

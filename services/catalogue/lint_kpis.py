@@ -8,6 +8,8 @@ from math import isclose
 
 from services.catalogue.known import Known, check_zone, one_of, repeated
 from services.catalogue.lint_balances import balance_field, check_count, check_level
+from services.catalogue.lint_calendars import check_worked
+from services.catalogue.lint_cohorts import check_cohort
 from services.catalogue.lint_corrections import check_subtractable
 from services.catalogue.lint_dues import check_moment, event_fields
 from services.catalogue.lint_facts import check_dimension
@@ -351,12 +353,15 @@ def _check_steps(document: Document, kpi: Kpi, known: Known) -> Iterator[Problem
     if process:
         steps = tuple(step.name for step in process.steps)
         yield from one_of(document, (*SPEC, "from"), "step", kpi.start or "", steps)
-        yield from one_of(document, (*SPEC, "to"), "step", kpi.end or "", steps)
+        if kpi.end is not None:
+            yield from one_of(document, (*SPEC, "to"), "step", kpi.end, steps)
+        yield from check_cohort(document, kpi, process, known)
         by_name = {step.name: step for step in process.steps}
         yield from check_moment(document, (*SPEC, "from"), by_name.get(kpi.start or ""))
         yield from check_moment(document, (*SPEC, "to"), by_name.get(kpi.end or ""))
     if kpi.start == kpi.end:
         yield document.problem((*SPEC, "to"), "from and to are the same step", "name two steps")
+    yield from check_worked(document, kpi, known)
     if kpi.type is KpiType.DURATION:
         yield from _check_percentile(document, SPEC, kpi.agg, kpi.percentile)
         if kpi.agg not in _OVER_CASES:

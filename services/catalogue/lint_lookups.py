@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.catalogue.known import Known, one_of
+from services.catalogue.lint_calendars import check_local_time, check_moment_field
 from services.catalogue.meaning import NUMBERS, sources_of
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_
@@ -117,6 +118,7 @@ def check_derived(document: Document, event: EventType, known: Known) -> Iterato
             yield from _check_reference(
                 _Place(document, (*path, "lookup"), field, event), field.lookup, known
             )
+        yield from check_local_time(document, path, field, event, known)
         if field.convert is not None:
             yield from _check_conversion(
                 _Place(document, (*path, "convert"), field, event), field.convert, known
@@ -164,17 +166,10 @@ def _texts(document: Document, path: Path_, name: str, event: EventType) -> Iter
         yield from one_of(document, path, "field", name, event.fields)
 
 
-def _check_moment(document: Document, path: Path_, at: str | None, event: EventType) -> Iterator[Problem]:
-    times = {one.name: one for one in event.fields.values() if one.type is FieldType.TIMESTAMP}
-    if at is not None and at not in times:
-        message = f"there is no timestamp field {at!r}"
-        yield document.problem((*path, "at"), message, did_you_mean(at, ["occurred", *times]))
-
-
 def _check_reference(place: _Place, ref: FromLookup, known: Known) -> Iterator[Problem]:
     document, path, field, event = place
     yield from known.missing(document, (*path, "name"), "Lookup", ref.name)
-    yield from _check_moment(document, path, ref.at, event)
+    yield from check_moment_field(document, path, ref.at, event)
     for name in ref.keys:
         yield from one_of(document, (*path, "key"), "field", name, event.fields)
         found = event.fields.get(name)
@@ -208,7 +203,7 @@ def _check_reference(place: _Place, ref: FromLookup, known: Known) -> Iterator[P
 
 def _check_conversion(place: _Place, convert: Conversion, known: Known) -> Iterator[Problem]:
     document, path, field, event = place
-    yield from _check_moment(document, path, convert.at, event)
+    yield from check_moment_field(document, path, convert.at, event)
     yield from one_of(document, (*path, "field"), "field", convert.field, event.fields)
     for name in (convert.field, field.name):
         found = event.fields.get(name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from services.catalogue import documents
 from services.catalogue.documents import (
-    WEEKDAYS,
+    CalendarDocument,
     ConversionSpec,
     ConvertSpec,
     CorrectableSpec,
@@ -33,9 +33,11 @@ from services.catalogue.documents import (
     WindowSpec,
 )
 from services.catalogue.words import PERCENT, minutes_of_day, title_of
+from services.domain.calendars import WEEKDAYS, Weekday
 from services.domain.catalogue import (
     Agg,
     Balance,
+    Calendar,
     Conversion,
     Correctable,
     CutOffs,
@@ -43,6 +45,7 @@ from services.domain.catalogue import (
     EventType,
     Field,
     FieldType,
+    FromCalendar,
     FromLookup,
     Images,
     Kpi,
@@ -57,6 +60,8 @@ from services.domain.catalogue import (
     Quantity,
     Reverses,
     Rhythm,
+    Schedule,
+    Shift,
     Source,
     Step,
     Target,
@@ -74,7 +79,6 @@ OCCURRED = "occurred"
 _GRAINS = {"hour": "15m", "day": "1h", "week": "1d", "month": "1d", "quarter": "1mo", "year": "1mo"}
 
 _WHOLE_GRAINS = {"hour": "1h", "day": "1d", "week": "1w"}
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def event_type(document: EventTypeDocument) -> EventType:
@@ -167,8 +171,22 @@ def with_rates(event: EventType, lookups: Mapping[str, Lookup]) -> EventType:
     return replace(event, fields=fields)
 
 
+def with_calendars(event: EventType, calendars: Mapping[str, Calendar]) -> EventType:
+    """With the field that a calendar goes by beside each that is derived from it."""
+    fields = dict(event.fields)
+    for name, field in event.fields.items():
+        ref = field.calendar
+        if ref is not None and ref.name in calendars:
+            fields[name] = replace(field, calendar=replace(ref, by=calendars[ref.name].by))
+    return replace(event, fields=_in_order(fields))
+
+
 def sources_of(field: Field) -> tuple[str, ...]:
     """The fields that a derived one is computed from."""
+    if field.calendar is not None:
+        return tuple(name for name in (field.calendar.by, field.calendar.at) if name)
+    if field.cut_offs is not None:
+        return (field.cut_offs.by,) if field.cut_offs.by else ()
     if field.lookup is not None:
         return (*field.lookup.keys, *(name for name in (field.lookup.at,) if name))
     if field.convert is not None:
@@ -244,9 +262,38 @@ def source(document: SourceDocument) -> Source:
 
 
 def _rhythm(spec: documents.RhythmSpec) -> Rhythm:
-    days = tuple(sorted(_WEEKDAYS.index(day) for day in set(spec.days or _WEEKDAYS)))
     opens, closes = spec.hours or (0, 86_400_000)
-    return Rhythm(spec.every, spec.at, days, opens, closes, spec.tolerance)
+    return Rhythm(spec.every, spec.at, _days(spec.days or WEEKDAYS), opens, closes, spec.tolerance)
+
+
+def calendar(document: CalendarDocument) -> Calendar:
+    """The calendar."""
+    spec = document.spec
+    usual = Schedule(
+        spec.timezone, _days(spec.days), *spec.hours, tuple(sorted(spec.closed)), _shifts(spec.shifts)
+    )
+    each = {value: _schedule(one, usual) for value, one in spec.each.items()}
+    return Calendar(document.metadata.name, usual, spec.by, each, document.metadata.description)
+
+
+def _schedule(spec: documents.ScheduleSpec, usual: Schedule) -> Schedule:
+    opens, closes = spec.hours or (usual.opens_ms, usual.closes_ms)
+    return Schedule(
+        spec.timezone or usual.timezone,
+        usual.days if spec.days is None else _days(spec.days),
+        opens,
+        closes,
+        usual.closed if spec.closed is None else tuple(sorted(spec.closed)),
+        usual.shifts if spec.shifts is None else _shifts(spec.shifts),
+    )
+
+
+def _shifts(spec: Mapping[str, tuple[int, int]]) -> tuple[Shift, ...]:
+    return tuple(Shift(name, begins, ends) for name, (begins, ends) in spec.items())
+
+
+def _days(names: Iterable[Weekday]) -> tuple[int, ...]:
+    return tuple(sorted(WEEKDAYS.index(day) for day in set(names)))
 
 
 def kpi(document: KpiDocument) -> Kpi:
@@ -295,6 +342,9 @@ def kpi(document: KpiDocument) -> Kpi:
         stale_ms=spec.stale_after,
         time=spec.time,
         source=get("source"),
+        calendar=get("calendar"),
+        per=get("per"),
+        mature=get("mature") or False,
     )
 
 
@@ -332,6 +382,11 @@ def _field(name: str, spec: FieldSpec, others: Mapping[str, FieldSpec]) -> Field
         ref = spec.lookup
         column = ref.column or ("" if ref.level is not None else name)
         return replace(field, lookup=FromLookup(ref.name, _tuple(ref.key), column, ref.level, _at(ref.at)))
+    if spec.calendar is not None:
+        own = spec.calendar
+        return replace(field, calendar=FromCalendar(own.name, own.part, _at(own.at)))
+    if spec.cut_offs is not None:
+        return replace(field, cut_offs=_cut_offs(spec.cut_offs))
     if spec.convert is not None:
         return replace(field, unit=unit or spec.convert.to, convert=_conversion(spec.convert, others))
     return field
@@ -394,7 +449,7 @@ def _due(spec: DueSpec) -> Due:
 def _cut_offs(spec: CutOffsSpec) -> CutOffs:
     return CutOffs(
         times=_minutes(spec.times),
-        weekdays=tuple(sorted(WEEKDAYS.index(day) for day in set(spec.weekdays))),
+        weekdays=_days(spec.weekdays),
         timezone=spec.timezone,
         closed=tuple(sorted(spec.closed)),
         by=spec.by,

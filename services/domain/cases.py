@@ -32,11 +32,21 @@ from services.domain.case_columns import (
 from services.domain.case_events import CaseEvents, Taken, hits, named, promised
 from services.domain.case_rows import CaseRows, Facts
 from services.domain.catalogue import EventType, Opening, Process
-from services.domain.contributions import KEPT, differences, promise_story, promises, quantity_story, story
+from services.domain.contributions import (
+    KEPT,
+    cohort_story,
+    differences,
+    promise_story,
+    promises,
+    quantity_story,
+    story,
+)
 from services.domain.index import Index, first_of_each
 from services.domain.items import Items, ItemsTold
 from services.domain.program import (
     BalanceFeed,
+    CohortFeed,
+    ConversionFeed,
     CountFeed,
     DueFeed,
     Feed,
@@ -85,11 +95,15 @@ class CaseTable:
             self._steps.setdefault(step.event, []).append(step.name)
         mine = [feed for feed in feeds if process_of(feed) == process.name]
         dues = [feed for feed in mine if isinstance(feed, DueFeed | OverdueFeed)]
-        quantities = [quantity_story(layout, feed) for feed in mine if isinstance(feed, QuantityFeed)]
-        self._stories = [
-            story(layout, feed)
+        quantities = [
+            cohort_story(feed) if isinstance(feed, CohortFeed) else quantity_story(layout, feed, strings)
             for feed in mine
-            if not isinstance(feed, QuantityFeed)
+            if isinstance(feed, QuantityFeed | CohortFeed)
+        ]
+        self._stories = [
+            story(layout, feed, strings)
+            for feed in mine
+            if not isinstance(feed, QuantityFeed | CohortFeed)
             and not any(_is_of(feed, name) for name in process.balances)
             and (not isinstance(feed, DueFeed | OverdueFeed) or feed.due in layout.case_dues)
         ]
@@ -102,6 +116,11 @@ class CaseTable:
         self._pending += [(layout.case_dues[name], "current") for name in layout.current]
         self._kept = {
             (feed.due, feed.promise) for feed in dues if isinstance(feed, DueFeed) and feed.outcome in KEPT
+        }
+        self._awaited = {
+            (layout.step[feed.start], feed.within_ms)
+            for feed in mine
+            if isinstance(feed, ConversionFeed | CohortFeed) and feed.within_ms > process.grace_ms
         }
         self.items = {
             due.name: Items(due, [promise_story(feed) for feed in dues if feed.due == due.name])
@@ -455,7 +474,8 @@ class CaseTable:
 
     def _leaves(self, rows: Places, cases: Cases) -> Numbers:
         """When each case leaves: its grace after the last event, once it is closed or where it was never opened; but
-        not before it has been told whether it kept its due times, where that is asked. With a balance it stays.
+        not before it has been told whether it kept its due times, or what it has come to in time, where that is asked.
+        With a balance it stays.
         """
         if self.balances:
             return np.full(rows.size, NEVER)
@@ -467,6 +487,9 @@ class CaseTable:
                 continue
             due = cases.due(self.layout.case_dues[name], promise)
             leaves = np.where(due == NEVER, leaves, np.maximum(leaves, due))
+        for column, within in self._awaited:
+            since = cases.wide[column]
+            leaves = np.where(since == NEVER, leaves, np.maximum(leaves, since + within))
         return np.where(done, leaves, NEVER)
 
     def _leave(self, rows: Places) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 REOPEN_MS = 35 * 86_400_000
 """How long after its end a slot of history is amended, unless a KPI says otherwise."""
@@ -74,11 +75,38 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
+class FromCalendar:
+    """A field's value is a ``part`` of the local time by calendar ``name``: ``shift``, ``weekday`` or ``hour``. The
+    instant stands in field ``at`` (None, or where that is absent: when the event happened); ``by`` is the calendar's.
+    """
+
+    name: str
+    part: str = "shift"
+    at: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CutOffs:
+    """When something leaves: at ``times`` (minutes of the local day) on ``weekdays`` (0: Monday) in ``timezone``, but
+    for the dates in ``closed`` (ISO 8601). Values of the field ``by`` may have times of their own, in ``each``.
+    """
+
+    times: tuple[int, ...]
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    timezone: str = "UTC"
+    closed: tuple[str, ...] = ()
+    by: str | None = None
+    each: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
     """One field of an event. ``scale`` counts decimal digits (0 unless a decimal).
 
-    A number's unit is ``unit`` or, per event, what the field ``unit_field`` says. A field with ``lookup`` or
-    ``convert`` is *derived*: the intake computes it, whatever the event's ``data`` says.
+    A number's unit is ``unit`` or, per event, what the field ``unit_field`` says. A field with ``lookup``, ``convert``,
+    ``calendar`` or ``cut_offs`` (the local time of the next one) is *derived*: the intake computes it, whatever the
+    event's ``data`` says.
     """
 
     name: str
@@ -90,11 +118,13 @@ class Field:
     unit_field: str | None = None
     lookup: FromLookup | None = None
     convert: Conversion | None = None
+    calendar: FromCalendar | None = None
+    cut_offs: CutOffs | None = None
 
     @property
     def derived(self) -> bool:
         """Whether the intake computes it."""
-        return self.lookup is not None or self.convert is not None
+        return (self.lookup, self.convert, self.calendar, self.cut_offs) != (None, None, None, None)
 
 
 NAMED = (
@@ -296,20 +326,6 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class CutOffs:
-    """When something leaves: at ``times`` (minutes of the local day) on ``weekdays`` (0: Monday) in ``timezone``, but
-    for the dates in ``closed`` (ISO 8601). Values of the field ``by`` may have times of their own, in ``each``.
-    """
-
-    times: tuple[int, ...]
-    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
-    timezone: str = "UTC"
-    closed: tuple[str, ...] = ()
-    by: str | None = None
-    each: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Due:
     """A time by which a step must have happened.
 
@@ -381,6 +397,44 @@ class Process:
     def told_by(self) -> tuple[str, ...]:
         """The event types of its steps."""
         return tuple(dict.fromkeys(step.event for step in self.steps if step.event))
+
+
+class Shift(NamedTuple):
+    """A part of the day, from and to ms after midnight (of the next day where ``ends_ms`` is not later)."""
+
+    name: str
+    begins_ms: int
+    ends_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Local time at one place: on ``days`` (0 is Monday) it is worked from ``opens_ms`` to ``closes_ms`` after midnight
+    (of the next day where that is not later) in ``timezone``, but for the dates in ``closed`` (ISO 8601). ``shifts``
+    are parts of every day.
+    """
+
+    timezone: str = "UTC"
+    days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    opens_ms: int = 0
+    closes_ms: int = 86_400_000
+    closed: tuple[str, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Working time and shifts: ``usual``, or by the value of ``by`` (an attribute, a field) the one in ``each``."""
+
+    name: str
+    usual: Schedule
+    by: str | None = None
+    each: Mapping[str, Schedule] = field(default_factory=dict)
+    description: str = ""
+
+    def of(self, value: str | None) -> Schedule:
+        """The schedule of a value of ``by``."""
+        return self.each.get(value or "", self.usual)
 
 
 class KpiType(StrEnum):
@@ -486,8 +540,10 @@ class Kpi:
       KPI's own window);
     * derived: ``expr`` (arithmetic over KPI names);
     * conversion: ``process``, ``start``, ``end``, ``within_ms``: the share of cases with ``start`` in the window
-      that reached ``end`` within that time;
-    * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``;
+      that reached ``end`` within that time; or instead of ``end`` how much of ``quantity`` moved within it, for each
+      of ``per`` (quantities of the process). ``mature``: the window is the latest of which all have had that time;
+    * duration: ``process``, ``start``, ``end``, ``agg`` (avg, sum, count, percentile), ``percentile``; in working time
+      where it names a ``calendar``;
     * level: ``process`` and ``of`` (``open``, ``overdue``, ``waiting``) with ``due`` or ``step``, of cases or of
       what is left of their remainder ``quantity``, times the attribute ``price`` where there is one; ``process`` and
       ``balance`` (times ``price``); or ``numerator`` (in) and ``denominator`` (out) as measures;
@@ -537,6 +593,19 @@ class Kpi:
     stale_ms: int | None = None
     time: Time = Time.OCCURRED
     source: str | None = None
+    calendar: str | None = None
+    per: str | None = None
+    mature: bool = False
+
+    @property
+    def ripens_ms(self) -> int:
+        """How long after its end a window is mature, and can be judged; a slot closes so much later."""
+        return (self.within_ms or 0) if self.mature else 0
+
+    @property
+    def closes_ms(self) -> int:
+        """How long after its end a slot closes."""
+        return self.lateness_ms + self.ripens_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,6 +663,7 @@ class Catalogue:
     digest: str = ""
     sources: Mapping[str, Source] = field(default_factory=dict)
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
     @property
     def expected_sources(self) -> frozenset[str]:

@@ -36,6 +36,7 @@ from services.domain.program import (
     QUANTITY,
     UNOPENED,
     BalanceFeed,
+    CohortFeed,
     ConversionFeed,
     CountFeed,
     Cube,
@@ -54,10 +55,11 @@ from services.domain.program import (
     StepFeed,
     UnconvertedFilter,
     WaitingFeed,
+    WorkedFeed,
 )
 from services.domain.source_events import TOTALS
 from services.domain.units import unit_ms
-from services.domain.windows import LONG_GRAINS, PERIODS, SHORT_GRAINS, pane_length, reach
+from services.domain.windows import LONG_GRAINS, PERIODS, SHORT_GRAINS, current_reach, pane_length
 
 CompileFilter = Callable[[str, Mapping[str, Field]], Filter]
 
@@ -326,17 +328,42 @@ def _parts(catalogue: Catalogue, kpi: Kpi) -> dict[str, _Part]:
         case KpiType.DERIVED:
             return {}
         case KpiType.CONVERSION:
-            start = ConversionFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end), _set(kpi.within_ms))
-            converted = _Part(start, Agg.SUM, "converted", own)
-            return {"numerator": converted, "denominator": _Part(start, Agg.COUNT, None, own)}
+            return _conversion(kpi, own)
         case KpiType.DURATION:
             agg = kpi.agg or Agg.AVG
-            both = DurationFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end))
-            return {"value": _Part(both, agg, None if agg is Agg.COUNT else "duration", own)}
+            return {
+                "value": _Part(
+                    _duration_feed(catalogue, kpi), agg, None if agg is Agg.COUNT else "duration", own
+                )
+            }
         case KpiType.LEVEL if kpi.process is not None:
             return {"value": _level(kpi, own)}
         case _:
             return _pair(catalogue, kpi, own)
+
+
+def _duration_feed(catalogue: Catalogue, kpi: Kpi) -> DurationFeed:
+    both = (_set(kpi.process), _set(kpi.start), _set(kpi.end))
+    if kpi.calendar is None:
+        return DurationFeed(*both)
+    calendar = catalogue.calendars[kpi.calendar]
+    each = [(value, replace(schedule, shifts=())) for value, schedule in sorted(calendar.each.items())]
+    return WorkedFeed(*both, replace(calendar.usual, shifts=()), calendar.by, tuple(each))
+
+
+def _conversion(kpi: Kpi, own: tuple[str, ...]) -> dict[str, _Part]:
+    if kpi.per is not None:
+        return {"numerator": _cohort(kpi, kpi.quantity, own), "denominator": _cohort(kpi, kpi.per, own)}
+    start = ConversionFeed(_set(kpi.process), _set(kpi.start), _set(kpi.end), _set(kpi.within_ms))
+    return {
+        "numerator": _Part(start, Agg.SUM, "converted", own),
+        "denominator": _Part(start, Agg.COUNT, None, own),
+    }
+
+
+def _cohort(kpi: Kpi, quantity: str | None, own: tuple[str, ...]) -> _Part:
+    feed = CohortFeed(_set(kpi.process), _set(kpi.start), _set(quantity), _set(kpi.within_ms))
+    return _Part(feed, Agg.SUM, QUANTITY, own)
 
 
 def _pair(catalogue: Catalogue, kpi: Kpi, own: tuple[str, ...]) -> dict[str, _Part]:
@@ -428,12 +455,14 @@ def _measure(catalogue: Catalogue, key: _CubeKey, part: _Part, compile_filter: C
     compiled = compile_filter(text, fields) if text else None
     number = fields.get(part.field) if part.field else None
     scale = number.scale if number else 0
-    if isinstance(part.feed, QuantityFeed | BalanceFeed | CountFeed):
+    if isinstance(part.feed, QuantityFeed | BalanceFeed | CountFeed | CohortFeed):
         scale = _quantity_scale(catalogue, part.feed, fields)
     read = sorted(
         {*(compiled.fields if compiled else ()), *([part.field] if number else ()), *key.dimensions}
     )
-    derived = [asdict(fields[name]) for name in read if name in fields and fields[name].derived]
+    derived = [
+        _derivation_words(catalogue, fields[name]) for name in read if name in fields and fields[name].derived
+    ]
     digest = digest_of(
         [
             key.id,
@@ -474,19 +503,21 @@ def is_revocable(catalogue: Catalogue, feed: Feed) -> bool:
 
 
 def _quantity_scale(
-    catalogue: Catalogue, feed: QuantityFeed | BalanceFeed | CountFeed, fields: Mapping[str, Field]
+    catalogue: Catalogue,
+    feed: QuantityFeed | BalanceFeed | CountFeed | CohortFeed,
+    fields: Mapping[str, Field],
 ) -> int:
     """The decimal digits of what is left of a remainder or of a balance, times a price: those of the most exact
     quantity, and its.
     """
     process = catalogue.processes[feed.process]
     events = {step.name: step.event for step in process.steps}
-    if isinstance(feed, QuantityFeed):
+    if isinstance(feed, QuantityFeed | CohortFeed):
         quantities = [*process.movements.values()]
     else:
         quantities = [process.quantities[name] for name in process.balances[feed.balance].quantities]
     scales = [catalogue.events[events[one.step]].fields[one.field].scale for one in quantities]
-    price = None if isinstance(feed, CountFeed) else feed.price
+    price = feed.price if isinstance(feed, QuantityFeed | BalanceFeed) else None
     return max(scales, default=0) + (fields[price].scale if price else 0)
 
 
@@ -499,10 +530,23 @@ def fields_of(catalogue: Catalogue, feed: Feed) -> dict[str, Field]:
 
 def _feed_words(feed: Feed) -> list[str]:
     """The words that identify a feed; the time that events usually count by goes without saying."""
+    said = [value for value in asdict(feed).values() if value is not Time.OCCURRED]
+    plain = (str, int, type(None))
     return [
         type(feed).__name__,
-        *(str(value) for value in asdict(feed).values() if value is not Time.OCCURRED),
+        *(str(value) if isinstance(value, plain) else digest_of(value) for value in said),
     ]
+
+
+def _derivation_words(catalogue: Catalogue, field: Field) -> object:
+    """How a field is derived, as far as it can change numbers: with the calendar that it follows."""
+    words = {name: value for name, value in asdict(field).items() if name not in {"calendar", "cut_offs"}}
+    if field.cut_offs is not None:
+        words["cut_offs"] = asdict(field.cut_offs)
+    if field.calendar is not None:
+        calendar = replace(catalogue.calendars[field.calendar.name], description="")
+        words["calendar"] = [asdict(field.calendar), asdict(calendar)]
+    return words
 
 
 def _time_words(catalogue: Catalogue, feed: Feed) -> list[str]:
@@ -546,16 +590,16 @@ def _cube_key(kpi: Kpi, judge: int) -> _CubeKey:
     """
     pane = pane_length(kpi.window, kpi.grain)
     slot = _slot_ms(kpi) + min(kpi.reopen_ms, _MEMORY_MS)
-    horizon = max(reach(kpi.window) + kpi.lateness_ms, slot) + _CALENDAR_REACH_MS
+    horizon = max(current_reach(kpi) + kpi.lateness_ms, slot) + _CALENDAR_REACH_MS
     carry = kpi.type is KpiType.LEVEL or kpi.window.kind is WindowKind.ALL_TIME
     return _CubeKey(
-        judge, kpi.dimensions, pane, horizon + -horizon % pane, kpi.lateness_ms, carry, kpi.reopen_ms
+        judge, kpi.dimensions, pane, horizon + -horizon % pane, kpi.closes_ms, carry, kpi.reopen_ms
     )
 
 
 def _slot_ms(kpi: Kpi) -> int:
-    """The longest that a slot of its history can last."""
-    return SHORT_GRAINS.get(kpi.grain) or PERIODS[LONG_GRAINS[kpi.grain]]
+    """The longest that a slot of its history can last, and ripen."""
+    return (SHORT_GRAINS.get(kpi.grain) or PERIODS[LONG_GRAINS[kpi.grain]]) + kpi.ripens_ms
 
 
 def _version(kpi: Kpi, parts: Mapping[str, str], percentiles: Mapping[str, float], inputs: list[str]) -> str:
@@ -571,6 +615,7 @@ def _version(kpi: Kpi, parts: Mapping[str, str], percentiles: Mapping[str, float
             unit_ms(kpi.unit),
             kpi.expr,
             inputs,
+            *([kpi.ripens_ms] if kpi.mature else []),
         ]
     )
 

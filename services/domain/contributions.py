@@ -16,10 +16,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from services.domain.calendars import worked_by
 from services.domain.case_columns import LONG_AGO, NEVER, Cases, Layout
 from services.domain.catalogue import Due
 from services.domain.program import (
     QUANTITY,
+    CohortFeed,
     ConversionFeed,
     DueFeed,
     DurationFeed,
@@ -30,8 +32,9 @@ from services.domain.program import (
     QuantityFeed,
     StepFeed,
     WaitingFeed,
+    WorkedFeed,
 )
-from services.domain.rows import NULL, Mask, Numbers, Places
+from services.domain.rows import NULL, Mask, Numbers, Places, Strings
 
 Line = tuple[Numbers, Numbers | None]
 
@@ -123,7 +126,9 @@ class PromiseStory(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """Movements and what they leave of each remainder (``left``); ``case`` is the position of each one's case."""
+    """Movements, what they leave of each remainder and move of each quantity that is asked for (``left``); ``case`` is
+    the position of each one's case.
+    """
 
     cases: Cases
     case: Places
@@ -132,9 +137,9 @@ class Moves(NamedTuple):
 
 
 class QuantityStory(NamedTuple):
-    """The same for what is left of a remainder, movement by movement."""
+    """The same for what is left of a remainder, or moved of a quantity, movement by movement."""
 
-    feed: QuantityFeed
+    feed: QuantityFeed | CohortFeed
     signs: tuple[int, ...]
     number: str
     lines: Callable[[Moves, Numbers | int], Sequence[Line]]
@@ -180,9 +185,10 @@ def promise_story(feed: DueFeed | OverdueFeed) -> PromiseStory:
     return PromiseStory(feed, (1,), number, _OUTCOMES[feed.outcome])
 
 
-def quantity_story(layout: Layout, feed: QuantityFeed) -> QuantityStory:
+def quantity_story(layout: Layout, feed: QuantityFeed, strings: Strings) -> QuantityStory:
     """What is left of a remainder in a level of cases: each movement counts while its case does."""
-    level, price = story(layout, feed.level), layout.attributes[feed.price] if feed.price else None
+    level = story(layout, feed.level, strings)
+    price = layout.attributes[feed.price] if feed.price else None
 
     def lines(at: Moves, now: Numbers | int) -> Sequence[Line]:
         (since, _), (until, _) = level.lines(at.cases, now)
@@ -199,16 +205,27 @@ def quantity_story(layout: Layout, feed: QuantityFeed) -> QuantityStory:
     return QuantityStory(feed, (1, -1), QUANTITY, lines)
 
 
-def story(layout: Layout, feed: Feed) -> Story:
-    """The lines of a feed over cases. Raises ``KeyError`` where the process has no such step or due."""
+def cohort_story(feed: CohortFeed) -> QuantityStory:
+    """What has moved of a quantity in time: at the step that the cohort is of, whenever it becomes known."""
+
+    def lines(at: Moves, _: Numbers | int) -> Sequence[Line]:
+        since, moved = at.cases.time(feed.start)[at.case], at.left[feed.quantity]
+        counts = (moved != 0) & (since != NEVER) & (at.time - since <= feed.within_ms)
+        return [(np.where(counts, since, NEVER), moved)]
+
+    return QuantityStory(feed, (1,), QUANTITY, lines)
+
+
+def story(layout: Layout, feed: Feed, strings: Strings) -> Story:
+    """The lines of a feed over cases, whose codes are of ``strings``. Raises ``KeyError`` where the process has no such
+    step or due.
+    """
     match feed:
         case StepFeed(_, step):
             column = layout.step[step]
             return Story(feed, (1,), None, lambda cases, _: [(cases.wide[column], None)])
-        case DurationFeed(_, start, end):
-            return Story(
-                feed, (1,), "duration", lambda cases, _: [_duration(cases.time(start), cases.time(end))]
-            )
+        case DurationFeed():
+            return Story(feed, (1,), "duration", lambda cases, _: [_taken(cases, feed, strings)])
         case ConversionFeed(_, start, end, within):
             return Story(
                 feed,
@@ -244,8 +261,28 @@ def _standing(
     return lambda cases, _: _level(cases.opened, cases.ended)
 
 
-def _duration(start: Numbers, end: Numbers) -> Line:
+def _taken(cases: Cases, feed: DurationFeed, strings: Strings) -> Line:
+    start, end = cases.time(feed.start), cases.time(feed.end)
+    if isinstance(feed, WorkedFeed):
+        return np.maximum(start, end), _worked(cases, feed, strings)
     return np.maximum(start, end), end - start
+
+
+def _worked(cases: Cases, feed: WorkedFeed, strings: Strings) -> Numbers:
+    """Working time, 0 of those that have not got so far."""
+    start, end = cases.time(feed.start), cases.time(feed.end)
+    counts = ((start != NEVER) & (end != NEVER)).nonzero()[0]
+    schedules, which = [feed.usual], np.zeros(counts.size, np.intp)
+    if feed.by is not None:
+        own = dict(feed.each)
+        codes, which = np.unique(
+            cases.narrow[cases.layout.attributes[feed.by].column][counts], return_inverse=True
+        )
+        texts = [strings.texts[code] if code >= 0 else "" for code in codes.tolist()]
+        schedules = [own.get(text, feed.usual) for text in texts]
+    taken = np.zeros(start.size, np.int64)
+    taken[counts] = worked_by(schedules, which, start[counts], end[counts])
+    return taken
 
 
 def _converted(start: Numbers, end: Numbers, within: int) -> Line:

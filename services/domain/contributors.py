@@ -23,6 +23,7 @@ from services.domain.compile import is_revocable
 from services.domain.corrections import content, processes_of
 from services.domain.program import (
     BalanceFeed,
+    CohortFeed,
     CountFeed,
     Cube,
     DueFeed,
@@ -41,7 +42,7 @@ from services.domain.rows import NULL, Mask, Rows
 from services.domain.scopes import Scopes
 from services.domain.sketches import consolidate
 from services.domain.told import Told
-from services.domain.windows import Span, window_span
+from services.domain.windows import Span, current_span
 
 ROW = np.dtype(
     [
@@ -267,7 +268,7 @@ def tapped(program: Program, measures: Collection[str]) -> Program:
 def current_window(program: Program, read: Reading, now: int) -> Span:
     """The window of a KPI's current value at engine time ``now``."""
     pane = next(cube.pane_ms for cube in program.cubes if cube.id == read.parts[0].cube)
-    return window_span(read.kpi.window, now, pane)
+    return current_span(read.kpi, now, pane)
 
 
 def reach(kpi: Kpi, window: Span) -> Span:
@@ -306,17 +307,21 @@ def choose(read: Reading, program: Program, part: Part, rows: Mapping[str, RowAr
     feeds = {ROLES[one.role]: program.measure(one.measure).feed for one in read.parts if one.role in ROLES}
     if part is not Part.MISSES:
         chosen = by_part[part]
-        if read.kpi.type is KpiType.CONVERSION and part is Part.NUMERATOR:
-            chosen = chosen[chosen["number"] == 1]
+        if part is Part.NUMERATOR:
+            chosen = _made(read.kpi, chosen)
     else:
         chosen = by_part[Part.DENOMINATOR]
-        made = by_part[Part.NUMERATOR]
-        if read.kpi.type is KpiType.CONVERSION:
-            made = made[made["number"] == 1]
+        made = _made(read.kpi, by_part[Part.NUMERATOR])
         by = "identity" if _named(feeds[Part.NUMERATOR]) == _named(feeds[Part.DENOMINATOR]) else "case"
         chosen = chosen[~np.isin(chosen[by], made[by])]
     ordered: RowArray = chosen[_order(read.kpi, chosen)]
     return ordered
+
+
+def _made(kpi: Kpi, rows: RowArray) -> RowArray:
+    """Those of a numerator's rows that add to it: a conversion of cases tells of those that did not convert, too."""
+    told: RowArray = rows[rows["number"] == 1] if kpi.type is KpiType.CONVERSION and not kpi.per else rows
+    return told
 
 
 def _order(kpi: Kpi, rows: RowArray) -> NDArray[np.intp]:
@@ -338,7 +343,9 @@ def _subject(feed: Feed) -> tuple[str, str]:
 
 
 def _named(feed: Feed) -> object:
-    """What the identities of a feed's rows name: events, items of one due time, or cases."""
+    """What the identities of a feed's rows name: events, items of one due time, movements of a quantity, or cases."""
+    if isinstance(feed, CohortFeed):
+        return feed.quantity
     return feed.due if isinstance(feed, DueFeed | OverdueFeed) else isinstance(feed, EventFeed)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.domain.calendars import instant, wall_clock
 from services.domain.case_columns import NEVER
 from services.domain.catalogue import CutOffs, Due, FieldType
 from services.domain.rows import NULL, Numbers
-from services.domain.windows import DAY, SECOND, slots
+from services.domain.windows import DAY, MINUTE, SECOND, slots
 
 _AHEAD = 1
 """Calendar years after an instant in which its cut-off is looked for."""
@@ -41,7 +41,7 @@ def end_of_day(instants: Numbers, timezone: str, *, dates: bool) -> Numbers:
     if not dates:
         return slots("1d", timezone, instants)[1] - 1
     days, which = np.unique(instants // DAY, return_inverse=True)
-    ends = [_moment(date(1970, 1, 1) + timedelta(days=day + 1), 0, timezone) - 1 for day in days.tolist()]
+    ends = [instant(date(1970, 1, 1) + timedelta(days=day + 1), 0, timezone) - 1 for day in days.tolist()]
     return np.array(ends, np.int64)[which]
 
 
@@ -55,6 +55,12 @@ def next_cut_offs(cut_offs: CutOffs, instants: Numbers, by: Sequence[str | None]
         at = np.array([one == own for one in times], np.bool_)
         found[at] = _next(cut_offs, own, instants[at])
     return found
+
+
+def cut_off_clock(cut_offs: CutOffs, at: int, by: str | None) -> str | None:
+    """What the clock shows at the first cut-off at or after an instant, ``16:30``; None where none comes."""
+    [found] = next_cut_offs(cut_offs, np.array([at], np.int64), [by]).tolist()
+    return None if found == NEVER else f"{wall_clock(found, cut_offs.timezone):%H:%M}"
 
 
 def _next(cut_offs: CutOffs, times: tuple[int, ...], instants: Numbers) -> Numbers:
@@ -80,11 +86,5 @@ def _of_year(
         for day in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)
     )
     open_days = [day for day in days if day.weekday() in weekdays and day.isoformat() not in closed]
-    moments = [_moment(day, minute, timezone) for day in open_days for minute in times]
+    moments = [instant(day, minute * MINUTE, timezone) for day in open_days for minute in times]
     return np.unique(np.array(moments, np.int64))
-
-
-def _moment(day: date, minute: int, timezone: str) -> int:
-    """A local time of ``day`` in epoch ms; one that the clocks skip is read with the offset before."""
-    at = datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=ZoneInfo(timezone))
-    return int(at.timestamp()) * SECOND

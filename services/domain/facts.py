@@ -41,6 +41,7 @@ class Reason(StrEnum):
     INCOMPLETE_SOURCE = "incomplete_source"
     MISSING_RATE = "missing_rate"
     NO_OPENING = "no_opening"
+    IMMATURE = "immature"
 
     @property
     def status(self) -> Status:
@@ -54,6 +55,7 @@ _STATUSES = {
     Reason.INCOMPLETE_SOURCE: Status.UNKNOWN,
     Reason.MISSING_RATE: Status.UNKNOWN,
     Reason.NO_OPENING: Status.UNKNOWN,
+    Reason.IMMATURE: Status.UNKNOWN,
     Reason.TOO_FEW_SAMPLES: Status.UNKNOWN,
     Reason.DIVISION_BY_ZERO: Status.UNKNOWN,
     Reason.NO_TARGET: Status.ON_PLAN,
@@ -390,6 +392,19 @@ class CaseFacts:
 
 COUNTED = frozenset({"too_old", "beyond_horizon"})
 """Codes of dead letters whose events count all the same."""
+
+ENGINE_CODES = (
+    "future",
+    "late",
+    "too_old",
+    "beyond_horizon",
+    "undecodable",
+    "unfoldable",
+    "catalogue",
+    "unreadable_partial",
+    "unfoldable_partial",
+)
+"""The codes of dead letters that the engine writes; others are the intake's and the mappings'."""
 
 
 @dataclass(frozen=True, slots=True)

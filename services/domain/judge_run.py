@@ -30,6 +30,7 @@ from services.domain.said import Told
 from services.domain.slot_tables import SlotTable
 from services.domain.snapshots import prefixed, under
 from services.domain.source_accounts import account_of, account_words, joined
+from services.domain.windows import Span
 
 Load = Callable[[str], Program]
 
@@ -256,7 +257,8 @@ class RunJudge:
         heard = {name: source.last_ingest for name, source in freshness.items()}
         self._states = self._look(freshness)
         for name, table in self._tables.items():
-            held = doubt(self._needs(name), table.span, self.time)
+            span = Span(table.span.start, table.span.end + table.kpi.ripens_ms)
+            held = doubt(self._needs(name), span, self.time)
             stale = self._stale(table.kpi.stale_ms, self._needed[name], heard)
             table.set_stale(stale=stale or held is Reason.STALE)
             table.set_incomplete(incomplete=held is Reason.INCOMPLETE_SOURCE)
@@ -308,6 +310,8 @@ class RunJudge:
         for name, slots in self._slots.items():
             left = None if budget is None else max(budget - len(found), 0)
             limit = closable(self._needs(name), self.watermark, slots.kpi.lateness_ms)
+            if slots.kpi.ripens_ms:  # which the end of a run does not do for them
+                limit = min(limit, self.time + slots.kpi.lateness_ms)
             found += slots.close(limit, version, left)
         return found
 

@@ -20,7 +20,7 @@ from services.domain.readings import Reading, Values, derive
 from services.domain.rows import Mask, Numbers, Strings
 from services.domain.said import Said, Told
 from services.domain.tables import MONOTONE, Table, grown, negated
-from services.domain.windows import Span, pane_length, window_span
+from services.domain.windows import Span, current_span, pane_length, window_span
 
 _EVER = -(2**63)
 
@@ -123,7 +123,7 @@ class WindowTable:
         """Let the window be that of ``now``; call it after ``add``."""
         self._grow()
         self._now = now
-        shown = window_span(self.kpi.window, now, self._cube.cube.pane_ms)
+        shown = current_span(self.kpi, now, self._cube.cube.pane_ms)
         endless = self.kpi.type is KpiType.LEVEL or self.kpi.window.kind is WindowKind.ALL_TIME
         reach = Span(_EVER, shown.end) if endless else shown
         old, self._reach = self._reach, reach
@@ -173,7 +173,13 @@ class WindowTable:
         return Told(
             self.said,
             self.said.say(
-                rows, found, self._shown, now=self._now, stale=self._stale, incomplete=self._incomplete
+                rows,
+                found,
+                self._shown,
+                now=self._now,
+                stale=self._stale,
+                incomplete=self._incomplete,
+                immature=self._immature(rows, found.samples),
             ),
         )
 
@@ -196,6 +202,17 @@ class WindowTable:
             if given is not None:
                 self._table.combine(measure, rows, repeat(given, groups.shape[1]))
         self._dirty[groups if touched.all() else groups[touched]] = True
+
+    def _immature(self, rows: Numbers, samples: Numbers) -> Mask | None:
+        """Which of some groups have nothing in the window, but after it; None where a window needs no time to ripen."""
+        if not self.kpi.ripens_ms or samples.all():
+            return None
+        cells = self._cube.between(self._shown.end, self._now + 1)
+        held = [self._cube.merged.pick(one, cells).samples != 0 for one in self._measures]
+        waiting = np.zeros(self._groups.size, np.bool_)
+        scopes = self._cube.scope[cells[np.logical_or.reduce(held)]]
+        waiting[self._groups.of_scope[scopes]] = True
+        return waiting[rows]
 
     def _left(self, alive: Mask) -> Mask:
         """The groups of which a full scope is ``alive``; the total always is one."""

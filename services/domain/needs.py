@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from services.domain.catalogue import Process
 from services.domain.program import (
+    CohortFeed,
     ConversionFeed,
     DueFeed,
     DurationFeed,
@@ -49,6 +50,8 @@ def _steps(feed: Feed, process: Process, dimensions: Iterable[str]) -> set[str]:
             return {feed.step} | where
         case DurationFeed() | ConversionFeed():
             return {feed.start, feed.end} | where
+        case CohortFeed():
+            return {feed.start, process.quantities[feed.quantity].step} | where
         case DueFeed() | OverdueFeed():
             [due] = [one for one in process.dues if one.name == feed.due]
             return {due.step, due.until, *due.renewed_by, *process.ends} | where

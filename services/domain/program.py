@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from services.domain.catalogue import Agg, Catalogue, Kpi, Time
+from services.domain.catalogue import Agg, Catalogue, Kpi, Schedule, Time
 from services.domain.rows import NULL, Mask, Rows
 
 LIVE = "live"
@@ -102,6 +102,15 @@ class DurationFeed:
     process: str
     start: str
     end: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedFeed(DurationFeed):
+    """The same in working time: by the schedule in ``each`` of the attribute ``by``, or else by the ``usual`` one."""
+
+    usual: Schedule
+    by: str | None
+    each: tuple[tuple[str, Schedule], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +224,19 @@ class OpeningFeed:
 UNOPENED, OPENED = "unopened_", "opened_"
 """Before a role: the measures that count the cases whose level is not known, and those whose is."""
 
+
+@dataclass(frozen=True, slots=True)
+class CohortFeed:
+    """Movements of ``quantity`` until ``within_ms`` after the case's step ``start``, each at the time of that step and
+    with the number ``QUANTITY``.
+    """
+
+    process: str
+    start: str
+    quantity: str
+    within_ms: int
+
+
 CaseFeed = (
     StepFeed
     | DurationFeed
@@ -227,6 +249,7 @@ CaseFeed = (
     | BalanceFeed
     | CountFeed
     | OpeningFeed
+    | CohortFeed
 )
 Feed = EventFeed | CaseFeed
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from services.domain.calendars import closing, instant
 from services.domain.catalogue import Rhythm
 from services.domain.windows import DAY, Span
 
@@ -34,16 +34,16 @@ def stream_due(rhythm: Rhythm, timezone: str, last: int) -> int:
 def batch_due(rhythm: Rhythm, timezone: str, now: int) -> Span:
     """The latest batch that should be there at ``now``, tolerance included: [midnight before it, when it was due)."""
     for day in _days(timezone, now - rhythm.tolerance_ms, -1):
-        at = _instant(day, rhythm.at_ms or 0, timezone)
+        at = instant(day, rhythm.at_ms or 0, timezone)
         if day.weekday() in rhythm.days and at + rhythm.tolerance_ms <= now:
-            return Span(_instant(day, 0, timezone), at)
+            return Span(instant(day, 0, timezone), at)
     raise ValueError("a batch without a day to come on")
 
 
 def next_batch(rhythm: Rhythm, timezone: str, now: int) -> int:
     """When the next batch after ``now`` is due."""
     for day in _days(timezone, now, 1):
-        at = _instant(day, rhythm.at_ms or 0, timezone)
+        at = instant(day, rhythm.at_ms or 0, timezone)
         if day.weekday() in rhythm.days and at > now:
             return at
     raise ValueError("a batch without a day to come on")
@@ -62,11 +62,11 @@ def _worked(rhythm: Rhythm, timezone: str, start: int, end: int) -> int:
 
 def _open(rhythm: Rhythm, timezone: str, since: int) -> Iterator[Span]:
     """The working hours that end after ``since``, one by one without end."""
-    over_midnight = rhythm.closes_ms <= rhythm.opens_ms
+    closes = closing(rhythm.opens_ms, rhythm.closes_ms)
     for day in _days(timezone, since - DAY, 1, endless=True):
         if day.weekday() in rhythm.days:
-            start = _instant(day, rhythm.opens_ms, timezone)
-            end = _instant(day, rhythm.closes_ms + (DAY if over_midnight else 0), timezone)
+            start = instant(day, rhythm.opens_ms, timezone)
+            end = instant(day, closes, timezone)
             if end > since:
                 yield Span(start, end)
 
@@ -78,13 +78,3 @@ def _days(timezone: str, at: int, step: int, *, endless: bool = False) -> Iterat
         yield day
         day += timedelta(days=step)
         count += 1
-
-
-@lru_cache(maxsize=4096)
-def _instant(day: date, time_ms: int, timezone: str) -> int:
-    """``time_ms`` of the wall clock on ``day``; 24 h and more are the next day's."""
-    day += timedelta(days=time_ms // DAY)
-    wall = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)) + timedelta(
-        milliseconds=time_ms % DAY
-    )
-    return round(wall.timestamp() * 1000)

@@ -32,7 +32,15 @@ class Said:
         self.start, self.end, self.as_of = (np.zeros(1, np.int64) for _ in range(3))
 
     def say(
-        self, rows: Numbers, found: Values, span: Span, *, now: int, stale: bool, incomplete: bool
+        self,
+        rows: Numbers,
+        found: Values,
+        span: Span,
+        *,
+        now: int,
+        stale: bool,
+        incomplete: bool,
+        immature: Mask | None = None,
     ) -> Numbers:
         """Judge what was ``found`` at ``rows``; those of them at which something else was said before."""
         self._grow()
@@ -45,6 +53,7 @@ class Said:
             incomplete=incomplete,
             missing=found.missing,
             unopened=found.unopened,
+            immature=immature,
         )
         before = self.value[rows]
         # A value that comes or goes has another reason, unless nothing is said of it (stale, too few samples).

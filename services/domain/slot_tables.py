@@ -1,7 +1,8 @@
 """The slots of a KPI's history: the mergeable state of each (full scope, slot), told when the slot closes.
 
-A slot closes when the watermark has passed its end by the allowed lateness. What changes a closed slot has it told
-again, as a restatement. Slots are kept as long as something may still change them.
+A slot closes when the watermark has passed its end by the allowed lateness (and by the time that it takes to ripen).
+What changes a closed slot has it told again, as a restatement. Slots are kept as long as something may still change
+them.
 """
 
 from __future__ import annotations
@@ -112,10 +113,10 @@ class SlotTable:
 
     def close(self, watermark: int, version: int, budget: int | None = None) -> list[ClosedWindow]:
         """The slots that have closed, and those closed before that have changed, oldest first."""
-        if watermark - self.kpi.lateness_ms < self._due:
+        if watermark - self.kpi.closes_ms < self._due:
             return []
         size = self._table.size
-        closed = self._end[:size] <= watermark - self.kpi.lateness_ms
+        closed = self._end[:size] <= watermark - self.kpi.closes_ms
         ready = self._dirty[:size] & closed & (self._known[:size] | ~self._nothing())
         if not ready.any():
             self._find_due()

@@ -19,6 +19,7 @@ from services.domain.chains import Chains
 from services.domain.contributions import Moves, QuantityStory, differences
 from services.domain.index import Index
 from services.domain.items import ItemsTold, item_keys
+from services.domain.program import CohortFeed
 from services.domain.quantities import course, terms
 from services.domain.rows import NULL, Codes, Hashes, Mask, Numbers, Places
 
@@ -43,8 +44,8 @@ class Entries(NamedTuple):
 
 
 class Trails:
-    """The entries of all cases of one process; ``stories`` are what measures ask of its remainders, which have
-    ``scale`` decimal digits.
+    """The entries of all cases of one process; ``stories`` are what measures ask of its remainders and quantities,
+    which have ``scale`` decimal digits.
     """
 
     def __init__(self, layout: Layout, stories: Sequence[QuantityStory]) -> None:
@@ -61,7 +62,13 @@ class Trails:
         self._time = np.full(_LEAST, NEVER)
         self._value = np.zeros(_LEAST, np.int64)
         self._tie, self._track = np.zeros(_LEAST, np.int32), np.zeros(_LEAST, np.int32)
-        self._left = {name: np.zeros(_LEAST, np.int64) for name in layout.process.remainders}
+        self._cohorts = {
+            name: self._first + number
+            for number, name in enumerate(layout.process.quantities)
+            if any(isinstance(story.feed, CohortFeed) and story.feed.quantity == name for story in stories)
+        }
+        asked = (*layout.process.remainders, *self._cohorts)
+        self._left = {name: np.zeros(_LEAST, np.int64) for name in asked}
 
     def __len__(self) -> int:
         return len(self._index)
@@ -135,7 +142,8 @@ class Trails:
             own = self._track[moved.entries] == track
             found[name] = np.zeros(rows.size, np.int64)
             np.add.at(found[name], moved.local[own], self._value[moved.entries[own]])
-        for name, left in moved.before.items():
+        for name in self._terms:
+            left = moved.before[name]
             found[name] = np.zeros(rows.size, np.int64)
             np.add.at(found[name], moved.local, left)
         return found
@@ -154,20 +162,31 @@ class Trails:
         self._chains.keep(entries, moved, cases)
 
     def arrays(self, cases: int) -> dict[str, NDArray[Any]]:
-        """A copy of everything, by name."""
+        """A copy of everything, by name, but for what follows from the rest: what measures ask for may change."""
         n = len(self)
-        held = {name: column[:n].copy() for name, column in self._columns().items()}
+        held = {name: self._columns()[name][:n].copy() for name in self._stored()}
         return {"keys": self._index.keys().copy(), **held, **self._chains.arrays(n, cases)}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Become what ``arrays`` was taken from."""
         self._index = Index(arrays["keys"])
-        self._hold({name: arrays[name] for name in self._columns()})
+        self._hold({**self._columns(), **{name: arrays[name] for name in self._stored()}})
         self._chains.load(arrays)
+        here = self._chains.case[: len(self)] >= 0
+        for name in self._cohorts:
+            self._left[name][: len(self)] = np.where(here, self._moved(name, slice(len(self))), 0)
 
     def _columns(self) -> dict[str, NDArray[Any]]:
         left = {f"left.{name}": held for name, held in self._left.items()}
         return {"time": self._time, "tie": self._tie, "track": self._track, "value": self._value, **left}
+
+    def _stored(self) -> list[str]:
+        return [name for name in self._columns() if name.removeprefix("left.") not in self._cohorts]
+
+    def _moved(self, quantity: str, entries: Codes | slice) -> Numbers:
+        """What entries have moved of a quantity."""
+        own = self._track[entries] == self._cohorts[quantity]
+        return np.where(own, self._value[entries], 0)
 
     def _hold(self, columns: Mapping[str, NDArray[Any]]) -> None:
         size = max(_LEAST, len(self))
@@ -209,6 +228,8 @@ class Trails:
                 new.wide[column] = np.where(
                     (new.opened == NEVER) | (went.done == NEVER), NEVER, np.maximum(went.done, new.opened)
                 )
+        for name in self._cohorts:
+            self._left[name][entries] = self._moved(name, entries)
         for number, (name, current) in enumerate(self.layout.current.items()):
             due = self.layout.case_dues[name]
             own = track == number
@@ -223,7 +244,7 @@ class Trails:
 
 class Moved(NamedTuple):
     """Entries in order of (case, time), their cases' positions among those at work, and what each left of the
-    remainders before (a new one: nothing).
+    remainders, or moved of the quantities that are asked for, before (a new one: nothing).
     """
 
     entries: Codes

@@ -36,18 +36,21 @@ def judge(
     incomplete: bool = False,
     missing: bool = False,
     unopened: bool = False,
+    immature: bool = False,
 ) -> Verdict:
     """The verdict on one value.
 
     What cannot be known comes first, most fundamental first: a source that is silent (``stale``) or not complete up
     to where the window ends (``incomplete``), a level of which nobody has said where it begins (``unopened``),
-    something that could not be converted (``missing``: a rate), nothing in the window, too few samples, a value that
-    is undefined although there are samples (a ratio over zero). Without a target a known value is on plan. The edge of
-    a band belongs to it.
+    something that could not be converted (``missing``: a rate), nothing in the window (``immature``: there will be,
+    once what has begun has had its time), too few samples, a value that is undefined although there are samples (a
+    ratio over zero). Without a target a known value is on plan. The edge of a band belongs to it.
     """
     gap = value - target.value if target is not None and value is not None else None
     known = {"stale": stale, "incomplete": incomplete, "missing": missing, "unopened": unopened}
     doubt = _doubt(value, samples, minimum_samples, **known)
+    if doubt is Reason.NO_DATA and immature:
+        doubt = Reason.IMMATURE
     reason = doubt or _held(target, gap)
     return Verdict(reason.status, reason, gap)
 
@@ -105,6 +108,7 @@ def judge_many(
     incomplete: bool = False,
     missing: Mask | None = None,
     unopened: Mask | None = None,
+    immature: Mask | None = None,
 ) -> ReasonCodes:
     """The reason that ``judge`` gives each, as its index in ``REASONS``; NaN in ``values`` is None."""
     if stale:
@@ -116,7 +120,10 @@ def judge_many(
     codes[unknown] = _CODE[Reason.DIVISION_BY_ZERO]
     if minimum_samples > 0:
         codes[samples < minimum_samples] = _CODE[Reason.TOO_FEW_SAMPLES]
-    codes[unknown & (samples == 0)] = _CODE[Reason.NO_DATA]
+    nothing = unknown & (samples == 0)
+    codes[nothing] = _CODE[Reason.NO_DATA]
+    if immature is not None:
+        codes[nothing & immature] = _CODE[Reason.IMMATURE]
     if missing is not None:
         codes[missing] = _CODE[Reason.MISSING_RATE]
     if unopened is not None:

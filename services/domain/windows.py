@@ -8,6 +8,7 @@ counted from the start of the local day; the last one of a day is cut where the 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.domain.catalogue import Window, WindowKind
+from services.domain.catalogue import Kpi, Window, WindowKind
 from services.domain.rows import Numbers
 
 SECOND = 1000
@@ -66,6 +67,28 @@ def window_span(window: Window, now: int, pane_ms: int) -> Span:
     if window.kind is WindowKind.PREVIOUS:
         return period_span(window.period or "day", window.timezone, whole.start - 1)
     return whole if window.kind is WindowKind.CALENDAR else Span(whole.start, min(present, whole.end))
+
+
+def current_span(kpi: Kpi, now: int, pane_ms: int) -> Span:
+    """The window of a KPI's current value at ``now``. Where it is to be mature it is the latest that is: a whole
+    period, or what ends with the last pane of which all have had their time.
+    """
+    window, ripe = _ripe_window(kpi), now - kpi.ripens_ms
+    if kpi.ripens_ms and window.kind is not WindowKind.PREVIOUS:
+        ripe -= pane_ms
+    return window_span(window, ripe, pane_ms)
+
+
+def current_reach(kpi: Kpi) -> int:
+    """How far back from the present that window can start."""
+    return reach(_ripe_window(kpi)) + kpi.ripens_ms
+
+
+def _ripe_window(kpi: Kpi) -> Window:
+    """The period that now is in is never mature: the one before is meant."""
+    if kpi.ripens_ms and kpi.window.kind is WindowKind.CALENDAR:
+        return replace(kpi.window, kind=WindowKind.PREVIOUS)
+    return kpi.window
 
 
 def reach(window: Window) -> int:

@@ -6,12 +6,23 @@ value that was valid then. The event itself (its JSON) stays as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Protocol
 
-from services.domain.catalogue import Conversion, EventType, Field, FieldType, FromLookup
+from services.domain.calendars import part_at
+from services.domain.catalogue import (
+    Calendar,
+    Conversion,
+    CutOffs,
+    EventType,
+    Field,
+    FieldType,
+    FromCalendar,
+    FromLookup,
+)
 from services.domain.conversion import Rate, converted
+from services.domain.dues import cut_off_clock
 from services.domain.lookups import UNITS, UNMAPPED, Key, LookupRow, LookupTable, Tables, Value
 from services.domain.units import factor_between
 
@@ -53,11 +64,17 @@ class _OncePerEvent:
             self._misses.note(lookup, key, at, dated=dated)
 
 
-def deriver(event: EventType, tables: Tables, misses: Misses) -> Derive | None:
+def deriver(
+    event: EventType, tables: Tables, misses: Misses, calendars: Mapping[str, Calendar]
+) -> Derive | None:
     """(values of the event's own fields, its time) → values of all its fields; None where none is derived."""
     places = {name: at for at, name in enumerate(event.fields)}
     once = _OncePerEvent(misses)
-    steps = [_step(field, event, places, tables, once) for field in event.fields.values() if field.derived]
+    steps = [
+        _local_step(field, places, calendars) or _step(field, event, places, tables, once)
+        for field in event.fields.values()
+        if field.derived
+    ]
     if not steps:
         return None
 
@@ -69,6 +86,39 @@ def deriver(event: EventType, tables: Tables, misses: Misses) -> Derive | None:
         return tuple(values)
 
     return derive
+
+
+def _local_step(field: Field, places: dict[str, int], calendars: Mapping[str, Calendar]) -> _Step | None:
+    """Of a field that is a part of the local time; None of others."""
+    if field.calendar is not None:
+        return _part(field.calendar, places, calendars[field.calendar.name])
+    return None if field.cut_offs is None else _cut_off(field.cut_offs, places)
+
+
+def _part(ref: FromCalendar, places: dict[str, int], calendar: Calendar) -> _Step:
+    by, moment, part = _text(calendar.by, places), _moment(ref.at, places), ref.part
+
+    def step(values: Sequence[Value], time: int) -> Value:
+        return part_at(calendar.of(by(values)), part, moment(values, time))
+
+    return step
+
+
+def _cut_off(cut_offs: CutOffs, places: dict[str, int]) -> _Step:
+    by = _text(cut_offs.by, places)
+
+    def step(values: Sequence[Value], time: int) -> Value:
+        return cut_off_clock(cut_offs, time, by(values))
+
+    return step
+
+
+def _text(name: str | None, places: dict[str, int]) -> Callable[[Sequence[Value]], str | None]:
+    """The text in a field; None without one."""
+    if name is None:
+        return lambda _values: None
+    place = places[name]
+    return lambda values: None if values[place] is None else str(values[place])
 
 
 def _step(field: Field, event: EventType, places: dict[str, int], tables: Tables, misses: Misses) -> _Step:

@@ -67,7 +67,7 @@ class Validator:
             **(tables or {})
         }
         shapes = [
-            _shape(catalogue, event, deriver(event, looked_up, misses or NoMisses()))
+            _shape(catalogue, event, deriver(event, looked_up, misses or NoMisses(), catalogue.calendars))
             for event in catalogue.events.values()
         ]
         self._decode: Callable[[bytes], Envelope] = msgspec.json.Decoder(Union[Unknown, *shapes]).decode

@@ -132,7 +132,9 @@ class Intake:
             await asyncio.wait(self._appends)
 
     async def switch(self, catalogue: Catalogue, text: str) -> None:
-        """Validate against another catalogue from now on; every partition is told by a barrier."""
+        """Validate against another catalogue from now on; every partition is told by a barrier. The book of look-ups
+        switches first: its ``tables`` are taken anew.
+        """
         self._flush()
         self._catalogue, self._text = catalogue, text
         self._validator = self._validator_of(catalogue)

@@ -86,10 +86,8 @@ class LookupBook:
     ) -> None:
         """``filed`` is what the catalogue's files say."""
         self._log, self._topic, self._clock, self._tenant = log, topic, clock, tenant
-        self._filed = filed or {}
-        self.catalogue = catalogue
-        self.readers = {name: RowReader(lookup) for name, lookup in catalogue.lookups.items()}
-        self.tables = {name: LookupTable(lookup) for name, lookup in catalogue.lookups.items()}
+        self.readers: dict[str, RowReader] = {}
+        self.tables: dict[str, LookupTable] = {}
         self.misses = MissLedger(clock.now, self._day)
         self.refused: list[Refused] = []
         self.refusals = 0
@@ -100,6 +98,24 @@ class LookupBook:
         self._moved = asyncio.Event()
         self._uploading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._take_up(catalogue, filed)
+
+    def _take_up(self, catalogue: Catalogue, filed: Mapping[str, Filed] | None) -> None:
+        """Empty tables for the look-ups of a catalogue."""
+        self.catalogue, self._filed = catalogue, filed or {}
+        for kept in (self.readers, self.tables, self._rows, self._aliases, self.misses.others):
+            kept.clear()
+        self.readers.update({name: RowReader(lookup) for name, lookup in catalogue.lookups.items()})
+        self.tables.update({name: LookupTable(lookup) for name, lookup in catalogue.lookups.items()})
+        self.position = 0
+
+    async def switch(self, catalogue: Catalogue, filed: Mapping[str, Filed] | None = None) -> None:
+        """Be the book of another catalogue: the topic is read again. ``tables`` stays the same mapping and has the new
+        ones; who validates by the old ones (``Intake``) has them as they were until it switches itself, afterwards.
+        """
+        await self.stop()
+        self._take_up(catalogue, filed)
+        await self.start()
 
     async def start(self) -> None:
         """Read the topic, bring it up to the files, and follow it until ``stop``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.catalogue.canonical import to_text
 from services.domain.facts import CaseFact, CaseFacts, DeadLetter
 from services.domain.stored import RunRecord
@@ -108,6 +110,18 @@ async def test_dead_letters_are_listed_shown_and_replayed(world: World) -> None:
     assert (response.status_code, response.json()) == (202, {"accepted": 1, "rejected": []})
     assert (await world.client.get("/api/v1/dead-letters/a")).json()["replayed"] == NOW
     assert (await world.client.get("/api/v1/dead-letters")).json()["count"] == 1
+
+
+async def test_dead_letters_are_found_by_their_code(world: World) -> None:
+    """A code for which nothing is ever refused is a problem that names those that there are, not an empty list."""
+    letters = [replace(letter("a", "{}"), code="unknown_type"), replace(letter("b", "{}"), code="late")]
+    await world.database.dead_letters.add(letters)
+    found = (await world.client.get("/api/v1/dead-letters?code=late")).json()
+    assert [each["id"] for each in found["dead_letters"]] == ["b"]
+    response = await world.client.get("/api/v1/dead-letters?code=unknown_tpye")
+    assert (response.status_code, response.json()["value"]) == (400, "unknown_tpye")
+    assert "unknown_type, missing_field" in response.json()["remedy"]
+    assert "beyond_horizon" in response.json()["remedy"]
 
 
 async def test_a_replay_that_is_refused_again_says_why(world: World) -> None:

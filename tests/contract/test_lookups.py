@@ -235,3 +235,38 @@ def intake_of(log: Log, topics: Topics, book: LookupBook) -> Intake:
         tables=book.tables,
         misses=book.misses,
     )
+
+
+async def test_a_catalogue_with_another_look_up_finds_its_rows(log: Log, topic_prefix: str) -> None:
+    """The book switches, then the intake: what others had uploaded is known without a restart, what was is kept."""
+    topics = Topics(topic_prefix, 1)
+    await log.ensure([topics.events])
+    other = book_of(log, topic_prefix)
+    await other.start()
+    await other.upload("sites", [{"site": "W01", "region": "North", "since": "2024-01-01"}], Manner())
+    manager = replace(REGION, name="manager", lookup=FromLookup("managers", ("region",), "manager"))
+    await other.upload("managers", [{"region": "North", "manager": "Ada"}], Manner())
+    await other.stop()
+    fields = {**SHIPPED.fields, "manager": manager}
+    more = replace(
+        SHIPPING,
+        events={"shipped": replace(SHIPPED, fields=fields)},
+        lookups={"sites": SITES, "managers": MANAGERS},
+    )
+    book = book_of(log, topic_prefix, catalogue=SHIPPING)
+    await book.start()
+    intake = intake_of(log, topics, book)
+    await intake.start()
+    await intake.accept("default", "live", [shipped("before", "W01", "09")])
+    await book.switch(more)
+    await intake.switch(more, "{}")
+    await intake.accept("default", "live", [shipped("after", "W01", "09")])
+    await intake.stop()
+    await book.stop()
+    told = []
+    async for records in log.read(topics.events.name, {0: 0}, follow=False):
+        for frame in (decode(record.value or b"") for record in records):
+            for block in frame.blocks:
+                named = {name: block.columns[name] for name in ("region", "manager") if name in block.columns}
+                told.append({name: frame.string(int(codes[0])) for name, codes in named.items()})
+    assert told == [{"region": "North"}, {"region": "North", "manager": "Ada"}]

@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.domain.catalogue import Kpi, Window
+from services.domain.catalogue import Kpi, Schedule, Window
 
 HOUR = 3_600_000
 SHORT = {"1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": HOUR}
@@ -56,6 +56,18 @@ def covers(window: Window, at: int, present: int) -> bool:
     return start <= at < (end if window.kind == "calendar" else min(present, end))
 
 
+def ripe(kpi: Kpi, at: int, now: int) -> bool:
+    """Whether ``at`` lies in the latest window of a KPI of which all have had their time at ``now``."""
+    until = now - (kpi.within_ms or 0)
+    window, last = kpi.window, until // pane(kpi) * pane(kpi)
+    if window.kind in {"calendar", "previous"}:
+        start, end = period(window.period or "day", window.timezone, now)
+        while end > until:
+            start, end = period(window.period or "day", window.timezone, start - 1)
+        return start <= at < end
+    return covers(window, at, last)
+
+
 def pane(kpi: Kpi) -> int:
     """How finely time is cut for a KPI; what is late depends on it."""
     step = SHORT.get(kpi.grain, HOUR)
@@ -73,5 +85,24 @@ def pane(kpi: Kpi) -> int:
     return fitting[0] if fitting else step
 
 
+def worked(schedule: Schedule, start: int, end: int) -> int:
+    """Working time between two instants, day by day; negative where the second comes first."""
+    if end < start:
+        return -worked(schedule, end, start)
+    zone = ZoneInfo(schedule.timezone)
+    day = datetime.fromtimestamp(start // 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = day.replace(tzinfo=None) - timedelta(days=2)
+    total, until = 0, 0
+    while _instant(day, schedule.timezone) < end:
+        if day.weekday() in schedule.days and f"{day:%Y-%m-%d}" not in schedule.closed:
+            opens, closes = (timedelta(milliseconds=ms) for ms in (schedule.opens_ms, schedule.closes_ms))
+            after = closes if closes > opens else closes + timedelta(days=1)
+            begins, ends = (_instant(day + time, schedule.timezone) for time in (opens, after))
+            total += max(0, min(ends, end) - max(begins, start, until))
+            until = max(until, ends)
+        day += timedelta(days=1)
+    return total
+
+
 def _instant(wall: datetime, zone: str) -> int:
-    return int(wall.replace(tzinfo=ZoneInfo(zone)).timestamp()) * 1000
+    return round(wall.replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)

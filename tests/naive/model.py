@@ -156,7 +156,7 @@ class Engine:
         for kpi in self.catalogue.kpis.values():
             pane = calendar.pane(kpi)
             end = self.counts_at(event, ingest, kpi) // pane * pane + pane
-            if event.type in self.reads(kpi) and end + kpi.lateness_ms <= watermark:
+            if event.type in self.reads(kpi) and end + kpi.lateness_ms + ripens(kpi) <= watermark:
                 return True
         return False
 
@@ -188,7 +188,12 @@ class Engine:
             return self.derived(kpi, [self.at(one, scope, present) for one in self.inputs(kpi)])
 
         def wanted(fact: Fact) -> bool:
-            inside = fact.time < present if is_level(kpi) else calendar.covers(kpi.window, fact.time, present)
+            if kpi.mature:
+                inside = calendar.ripe(kpi, fact.time, present - 1)
+            else:
+                inside = (
+                    fact.time < present if is_level(kpi) else calendar.covers(kpi.window, fact.time, present)
+                )
             return inside and matches(fact, scope)
 
         return self.read(kpi, wanted)
@@ -200,6 +205,8 @@ class Engine:
         places = {(scope_of(fact, kpi.dimensions), calendar.slot(kpi, fact.time)) for fact in facts}
         found = {}
         for scope, (start, end) in places:
+            if kpi.mature and end + ripens(kpi) > self.now:
+                continue
 
             def wanted(fact: Fact, scope: Scope = scope, start: int = start, end: int = end) -> bool:
                 return (is_level(kpi) or start <= fact.time) and fact.time < end and matches(fact, scope)
@@ -250,6 +257,8 @@ class Engine:
     def ratio(self, kpi: Kpi, above: list[Fact], below: list[Fact]) -> Told:
         if kpi.type is KpiType.CONVERSION:
             over, under = float(sum(fact.number * fact.weight for fact in above)), float(total(below))
+            if kpi.per:
+                under = float(sum(fact.number for fact in below))
         else:
             assert isinstance(kpi.numerator, MeasureSpec)
             assert isinstance(kpi.denominator, MeasureSpec)
@@ -285,7 +294,9 @@ class Engine:
         start, end = (case.time(step) if step else None for step in (kpi.start, kpi.end))
         if kpi.type is KpiType.DURATION:
             if start is not None and end is not None:
-                yield "value", case.fact(max(start, end), end - start)
+                yield "value", case.fact(max(start, end), self.taken(kpi, case, start, end))
+        elif kpi.type is KpiType.CONVERSION and kpi.per:
+            yield from case.cohort(kpi, start)
         elif kpi.type is KpiType.CONVERSION:
             if start is not None:
                 done = end is not None and 0 <= end - start <= (kpi.within_ms or 0)
@@ -297,6 +308,14 @@ class Engine:
                     yield "plus", case.fact(time, number)
                     if until is not None:
                         yield "minus", case.fact(until, number)
+
+    def taken(self, kpi: Kpi, case: Case, start: int, end: int) -> int:
+        """The time from one instant to another, as the KPI counts it."""
+        if kpi.calendar is None:
+            return end - start
+        known = self.catalogue.calendars[kpi.calendar]
+        schedule = known.each.get(case.values.get(known.by or "") or "", known.usual)
+        return calendar.worked(schedule, start, end)
 
     def measured(self, spec: MeasureSpec, kpi: Kpi) -> Iterator[Fact]:
         chosen = self.filters[spec.filter] if spec.filter else None
@@ -397,6 +416,21 @@ class Case:
         ):
             yield self.fact(met, met - at)
 
+    def moved(self, quantity: str) -> Iterator[tuple[int, Any]]:
+        """When how much of a quantity moved, each event once."""
+        counted = self.process.quantities[quantity]
+        [type_] = [step.event for step in self.process.steps if step.name == counted.step]
+        for event in {event.identity: event for event in self.events}.values():
+            if event.type == type_ and event.data.get(counted.field) is not None:
+                yield event.time, event.data[counted.field]
+
+    def cohort(self, kpi: Kpi, start: int | None) -> Iterator[tuple[str, Fact]]:
+        """What has moved of both quantities of a conversion in time, at its start."""
+        for role, name in (("numerator", kpi.quantity or ""), ("denominator", kpi.per or "")):
+            for time, amount in self.moved(name):
+                if amount and start is not None and time - start <= (kpi.within_ms or 0):
+                    yield role, self.fact(start, amount)
+
     def left(self, kpi: Kpi, since: int, until: int | None) -> Iterator[tuple[int, Any]]:
         """What is left of a remainder when a stay begins, and each change of it until it ends; times the price. An
         event counts once, even where it comes again after the horizon of duplicates.
@@ -438,6 +472,11 @@ class Case:
 
 def is_level(kpi: Kpi) -> bool:
     return kpi.type is KpiType.LEVEL
+
+
+def ripens(kpi: Kpi) -> int:
+    """How long a window takes until it can be judged."""
+    return (kpi.within_ms or 0) if kpi.mature else 0
 
 
 def scope_of(fact: Fact, dimensions: Sequence[str]) -> Scope:

@@ -87,9 +87,14 @@ class Site:
         if any(processor.health().recovering for processor in processors):
             return False
         before = await self._ends(log)
-        behind = self._behind(before, processors)
+        busy = self._behind(before, processors) or self._unsaid(processors)
         await asyncio.sleep(0.1)
-        return not behind and before == await self._ends(log)
+        return not busy and before == await self._ends(log)
+
+    def _unsaid(self, processors: Sequence[Processor]) -> bool:
+        """Whether something was folded that nobody was told: under load that may take longer than any pause."""
+        health = [processor.health() for processor in processors]
+        return any(partition.unsaid for one in health for partition in one.partitions)
 
     async def _ends(self, log: Log) -> dict[tuple[str, int], int]:
         inputs = {"observe": self.topics.events.name, "judge": self.topics.judging.name}

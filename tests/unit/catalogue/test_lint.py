@@ -489,7 +489,9 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         ),
         (
             "metadata: {name: x}\n",
-            ["k.yaml:1: x: kind: the kind is missing (write one of EventType, Process, Kpi, Source, Lookup)"],
+            [
+                "k.yaml:1: x: kind: the kind is missing (write one of EventType, Process, Kpi, Source, Lookup, Calendar)"
+            ],
         ),
         (
             "- a\n",

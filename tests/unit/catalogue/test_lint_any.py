@@ -24,6 +24,8 @@ KPIS = [
     "type: level\nprocess: order\nof: overdue\ndue: promised\nfilter: amount > 3",
     "type: level\nnumerator: orders\ndenominator: {agg: sum, event: order.placed, field: amount}",
     "type: cumulative\nmeasure: {agg: avg, process: order, due: promised, field: lateness}\nunit: min",
+    "type: duration\nprocess: order\nfrom: placed\nto: delivered\nunit: h\ncalendar: days",
+    "type: conversion\nprocess: order\nfrom: placed\nto: delivered\nwithin: 2h\nmature: true",
 ]
 LINES = """\
 apiVersion: sightline/v1
@@ -33,10 +35,25 @@ spec:
   fields:
     line: {type: string, required: true}
     carrier: {type: string}
+    site: {type: string}
     amount: {type: decimal, unit: EUR}
     lines: {type: integer}
     day: {type: date}
+    shift: {type: string, calendar: {name: days}}
+    leaves: {type: string, cutOffs: {times: ["1:00"], timezone: UTC, by: carrier, each: {x: ["2:00"]}}}
   objects: {line: line}
+---
+apiVersion: sightline/v1
+kind: Calendar
+metadata: {name: days}
+spec:
+  timezone: UTC
+  days: [mon]
+  hours: "06:00-05:00"
+  closed: [2024-01-01]
+  shifts: {early: "06:00-14:00"}
+  by: site
+  each: {x: {timezone: Europe/Berlin, shifts: {night: "22:00-06:00"}}}
 ---
 apiVersion: sightline/v1
 kind: Process
@@ -65,6 +82,7 @@ spec:
 OF_LINES = [
     "type: level\nprocess: line\nof: overdue\ndue: promised\npromise: current\nquantity: rest\nprice: amount",
     "type: simple\nmeasure: {agg: count, process: line, due: promised, promise: current, outcome: kept}",
+    "type: conversion\nprocess: line\nfrom: placed\nquantity: given\nper: asked\nwithin: 2h\nmature: true",
     (
         "type: ratio\nnumerator: {agg: count, process: line, due: leaves, outcome: missed}\n"
         "denominator: {agg: count, process: line, due: leaves, outcome: due}"

@@ -20,7 +20,7 @@ def test_the_schema_speaks_the_words_of_the_files() -> None:
     assert {"rolling", "calendar", "toDate", "previous", "allTime", "timezone"} == set(
         definitions["WindowSpec"]["properties"]
     )
-    assert {"from", "to", "within"} <= set(definitions["ConversionSpec"]["required"])
+    assert {"from", "within"} <= set(definitions["ConversionSpec"]["required"])
     assert all(
         one["additionalProperties"] is False for one in definitions.values() if one["type"] == "object"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.domain.catalogue import Due, Process
 from services.domain.program import (
+    CohortFeed,
     ConversionFeed,
     DueFeed,
     DurationFeed,
@@ -18,7 +19,9 @@ from services.domain.program import (
     QuantityFeed,
     StepFeed,
     WaitingFeed,
+    WorkedFeed,
 )
+from tests.naive.calendar import worked
 
 Fact = tuple[Any, ...]
 """(feed, case, time, number, attributes)."""
@@ -98,7 +101,9 @@ class NaiveTable:
         return Counter({fact: weight for fact, weight in total.items() if weight})
 
     def awaited(self, feed: Feed, case: NaiveCase) -> Iterator[int]:
-        """Due times that must have passed before a case leaves."""
+        """Times that must have passed before a case leaves."""
+        if isinstance(feed, ConversionFeed | CohortFeed) and (since := case.time(feed.start)) is not None:
+            yield since + feed.within_ms
         if isinstance(feed, DueFeed) and feed.outcome in {"due", "kept"}:
             yield from self.due_times(self.due(feed), case, feed.promise)
 
@@ -172,10 +177,10 @@ class NaiveTable:
             case StepFeed(_, step):
                 if (time := case.time(step)) is not None:
                     yield time, 1, None
-            case DurationFeed(_, start, end):
-                a, b = case.time(start), case.time(end)
+            case DurationFeed():
+                a, b = case.time(feed.start), case.time(feed.end)
                 if a is not None and b is not None:
-                    yield max(a, b), 1, b - a
+                    yield max(a, b), 1, self.taken(feed, case, a, b)
             case ConversionFeed(_, start, end, within):
                 a, b = case.time(start), case.time(end)
                 if a is not None:
@@ -189,11 +194,23 @@ class NaiveTable:
                 yield from self.waiting(step, case, opened, ended)
             case QuantityFeed():
                 yield from self.quantity(feed, case)
+            case CohortFeed(_, start, name, within):
+                quantity, since = self.process.quantities[name], case.time(start)
+                for event in case.of({quantity.step}) if since is not None else ():
+                    amount = event.values.get(quantity.field)
+                    if since is not None and amount and event.time - since <= within:
+                        yield since, 1, amount
             case DueFeed() | OverdueFeed():
                 due = self.due(feed)
                 for time in self.due_times(due, case, feed.promise):
                     unsure = self.unsure(case)
                     yield from self.promise(feed, time, case.time(due.until), opened, ended, unsure=unsure)
+
+    def taken(self, feed: DurationFeed, case: NaiveCase, start: int, end: int) -> int:
+        if not isinstance(feed, WorkedFeed):
+            return end - start
+        value = str(dict(self.attributes(case)).get(feed.by or "", ""))
+        return worked(dict(feed.each).get(value, feed.usual), start, end)
 
     def waiting(
         self, step: str, case: NaiveCase, opened: int | None, ended: int | None

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from services.domain.case_events import CaseEvents
 from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
-from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Quantity, Step
+from services.domain.catalogue import Due, EventType, Field, FieldType, Process, Quantity, Schedule, Step
 from services.domain.columns import pack, unpack
 from services.domain.identity import hash64
 from services.domain.program import (
     QUANTITY,
+    CohortFeed,
     ConversionFeed,
     DueFeed,
     DurationFeed,
@@ -28,6 +29,7 @@ from services.domain.program import (
     QuantityFeed,
     StepFeed,
     WaitingFeed,
+    WorkedFeed,
 )
 from services.domain.rows import NULL, Columns, Mask, Places, Rows, Strings
 from services.domain.texts import Packed
@@ -121,6 +123,7 @@ def nonzero(total: Counter[Fact]) -> Counter[Fact]:
 
 
 STEPS = ("s0", "s1", "s2", "s3")
+HOURS = Schedule(opens_ms=10, closes_ms=25)
 
 
 @st.composite
@@ -174,6 +177,9 @@ def feeds_of(process: Process) -> list[Feed]:
         feeds += [StepFeed("p", name), WaitingFeed("p", name)]
     for start, end in pairwise(names):
         feeds += [DurationFeed("p", start, end), ConversionFeed("p", start, end, 12)]
+    by = "site" if process.attributes.get("site", ("", ""))[1] == "site" else None
+    feeds.append(WorkedFeed("p", names[0], names[1], HOURS, by, (("W2", Schedule(opens_ms=30)),)))
+    feeds += [CohortFeed("p", start, name, 12) for start in names for name in process.quantities]
     for due in process.dues:
         for promise in ("first", "current") if due.renewed_by else ("first",):
             outcomes = ("met", "on_time", "late", "due", "kept", "missed", "unknown")

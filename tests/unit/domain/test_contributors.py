@@ -102,6 +102,6 @@ def _parts_fit(read: Reading, program: Program, rows: Mapping[str, RowArray]) ->
     parts = parts_of(read, program)
     for found in rows.values():
         assert (found["weight"] == 1).all() or read.kpi.type is KpiType.LEVEL
-    if Part.MISSES in parts and read.kpi.type is KpiType.CONVERSION:
+    if Part.MISSES in parts and read.kpi.type is KpiType.CONVERSION and not read.kpi.per:
         counts = {part: choose(read, program, part, rows).size for part in parts}
         assert counts[Part.MISSES] + counts[Part.NUMERATOR] == counts[Part.DENOMINATOR]

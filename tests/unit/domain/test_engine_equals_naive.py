@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from services.catalogue.canonical import load_program, to_text, with_digest
 from services.domain.catalogue import (
     Agg,
+    Calendar,
     Catalogue,
     Due,
     EventType,
@@ -32,6 +33,7 @@ from services.domain.catalogue import (
     MeasureSpec,
     Process,
     Quantity,
+    Schedule,
     Step,
     Time,
     Window,
@@ -97,6 +99,13 @@ ORDERS = Process(
     grace_ms=400 * DAY,
     quantities={"ordered": Quantity("placed", "price"), "shipped": Quantity("shipped", "price")},
     remainders={"left": "ordered - shipped"},
+)
+
+DAYS = Calendar(
+    "days",
+    Schedule("Europe/Berlin", opens_ms=22 * HOUR, closes_ms=6 * HOUR, closed=("2024-04-01",)),
+    by="site",
+    each={"A": Schedule("Asia/Kathmandu", days=(0, 1, 2, 3, 4), opens_ms=8 * HOUR, closes_ms=17 * HOUR)},
 )
 
 FILTERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
@@ -181,7 +190,7 @@ shapes = st.one_of(
         st.one_of(counts, st.just(spec(Agg.SUM, event="visit", field="price"))),
     ),
     st.builds(
-        lambda agg, unit, chosen: {
+        lambda agg, unit, chosen, calendar: {
             "type": KpiType.DURATION,
             "process": "orders",
             "start": "placed",
@@ -190,10 +199,12 @@ shapes = st.one_of(
             "percentile": 90.0,
             "unit": unit,
             "filter": chosen,
+            "calendar": calendar,
         },
         st.sampled_from([Agg.AVG, Agg.SUM, Agg.PERCENTILE]),
         st.sampled_from(["h", "min"]),
         filters,
+        st.sampled_from([None, "days"]),
     ),
     st.just(
         {
@@ -204,6 +215,19 @@ shapes = st.one_of(
             "within_ms": 6 * HOUR,
             "scale": 100.0,
         }
+    ),
+    st.builds(
+        lambda hours, mature, unit: {
+            "type": KpiType.CONVERSION,
+            "process": "orders",
+            "start": "placed",
+            "within_ms": hours * HOUR,
+            "mature": mature,
+            **unit,
+        },
+        st.sampled_from([6, 30]),
+        st.booleans(),
+        st.sampled_from([{"quantity": "shipped", "per": "ordered"}, {"end": "shipped"}]),
     ),
     st.sampled_from(
         [
@@ -263,7 +287,7 @@ def catalogues(draw: st.DrawFn) -> Catalogue:
         add("one", {"type": KpiType.SIMPLE, "measure": draw(counts)}, **place)
         add("other", {"type": KpiType.SIMPLE, "measure": draw(exact)}, **place)
         add("both", {"type": KpiType.DERIVED, "expr": f"one {draw(st.sampled_from('+-/'))} other"}, **place)
-    return with_digest(Catalogue(events_of(sources), {"orders": ORDERS}, kpis))
+    return with_digest(Catalogue(events_of(sources), {"orders": ORDERS}, kpis, calendars={"days": DAYS}))
 
 
 @dataclass

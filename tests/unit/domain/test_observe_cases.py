@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.domain.catalogue import Agg, Catalogue, Process
+from services.domain.catalogue import Agg, Catalogue, Process, Schedule
 from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.facts import CaseFacts
 from services.domain.frames import FrameBuilder, Head, Kind, Row
@@ -14,6 +14,7 @@ from services.domain.identity import hash64
 from services.domain.observe import Observer
 from services.domain.program import (
     QUANTITY,
+    CohortFeed,
     ConversionFeed,
     Cube,
     DueFeed,
@@ -23,6 +24,7 @@ from services.domain.program import (
     Measure,
     Program,
     QuantityFeed,
+    WorkedFeed,
 )
 from tests.unit.domain.naive_cases import Fact, NaiveEvent, NaiveTable
 from tests.unit.domain.shop import DAY, MINUTE, NOON, Reader, fold, told
@@ -75,6 +77,8 @@ def number_of(feed: Feed) -> str | None:
         return None
     numbers = {
         DurationFeed: "duration",
+        WorkedFeed: "duration",
+        CohortFeed: QUANTITY,
         DueFeed: "lateness",
         ConversionFeed: "converted",
         QuantityFeed: QUANTITY,
@@ -83,10 +87,14 @@ def number_of(feed: Feed) -> str | None:
 
 
 def feeds_in_minutes(process: Process) -> list[Feed]:
-    return [
-        replace(feed, within_ms=feed.within_ms * MINUTE) if isinstance(feed, ConversionFeed) else feed
-        for feed in feeds_of(process)
-    ]
+    hours = Schedule(opens_ms=DAY // 2 + 10 * MINUTE, closes_ms=DAY // 2 + 25 * MINUTE)
+    feeds: list[Feed] = []
+    for feed in feeds_of(process):
+        if isinstance(feed, ConversionFeed | CohortFeed):
+            feeds.append(replace(feed, within_ms=feed.within_ms * MINUTE))
+        else:
+            feeds.append(replace(feed, usual=hours) if isinstance(feed, WorkedFeed) else feed)
+    return feeds
 
 
 def program_of(process: Process) -> Program:

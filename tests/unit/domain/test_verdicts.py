@@ -92,6 +92,20 @@ def test_a_worse_value_is_never_judged_better(target: Target, value: float, step
     assert before <= after
 
 
+@given(st.lists(st.tuples(numbers, st.integers(0, 40), st.booleans())), st.integers(0, 30))
+def test_only_what_has_no_data_is_immature(cases: list[tuple[float | None, int, bool]], minimum: int) -> None:
+    """And only where something waits for its time; the vectorised form says the same."""
+    values = np.array([np.nan if value is None else value for value, _, _ in cases], np.float64)
+    samples = np.array([n for _, n, _ in cases], np.int64)
+    waits = np.array([waiting for _, _, waiting in cases], np.bool_)
+    each = [judge(AT_LEAST, value, n, minimum, immature=waiting) for value, n, waiting in cases]
+    codes = judge_many(AT_LEAST, values, samples, minimum, immature=waits)
+    assert [REASONS[code] for code in codes] == [verdict.reason for verdict in each]
+    for verdict, (value, n, waiting) in zip(each, cases, strict=True):
+        assert (verdict.reason is Reason.IMMATURE) == (value is None and n == 0 and waiting)
+        assert (verdict.reason is Reason.NO_DATA) == (value is None and n == 0 and not waiting)
+
+
 @given(
     cases=st.lists(st.tuples(numbers, st.integers(0, 40), st.booleans())),
     minimum=st.integers(0, 30),

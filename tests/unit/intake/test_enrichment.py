@@ -10,14 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.domain.catalogue import (
+    Calendar,
     Catalogue,
     Conversion,
+    CutOffs,
     EventType,
     Field,
     FieldType,
+    FromCalendar,
     FromLookup,
     Lookup,
     LookupSource,
+    Schedule,
+    Shift,
 )
 from services.domain.lookups import EVER, FOREVER, UNMAPPED, Key, LookupRow, LookupTable
 from services.intake.enrichment import ANY_UNIT
@@ -175,3 +180,67 @@ def test_amounts_are_converted_at_the_rate_of_their_day_half_to_even(
     assert bool(noted.keys) == (wanted is None)
     rounded = None if wanted is None else int(wanted.quantize(Decimal("0.01"), ROUND_HALF_EVEN).scaleb(2))
     assert found["eur"] == rounded
+
+
+HOUR = 3_600_000
+NIGHT = (Shift("day", 6 * HOUR, 22 * HOUR), Shift("night", 22 * HOUR, 6 * HOUR))
+LOADED = EventType(
+    "loaded",
+    "",
+    {
+        one.name: one
+        for one in (
+            Field("dock", TEXT),
+            Field("carrier", TEXT),
+            Field("began", MOMENT),
+            Field("site", TEXT, lookup=FromLookup("docks", ("dock",), "site")),
+            Field("shift", TEXT, calendar=FromCalendar("hours", by="site")),
+            Field("began_hour", TEXT, calendar=FromCalendar("hours", "hour", "began", "site")),
+            Field(
+                "departure",
+                TEXT,
+                cut_offs=CutOffs((960,), timezone="UTC", by="carrier", each={"DHL": (1110,)}),
+            ),
+        )
+    },
+    {},
+)
+DOCKS = Lookup("docks", ("dock",), {"site": Field("site", TEXT)}, LookupSource.API)
+HOURS = Calendar(
+    "hours",
+    Schedule("Europe/Berlin", shifts=NIGHT),
+    "site",
+    {"W02": Schedule("America/Chicago", shifts=NIGHT)},
+)
+
+
+def loaded(time: str, **data: str) -> dict[str, object]:
+    """What becomes of an event: its derived fields by name."""
+    docks = LookupTable(DOCKS)
+    docks.put(LookupRow(("D2",), EVER, FOREVER, ("W02",)))
+    catalogue = Catalogue({"loaded": LOADED}, {}, {}, lookups={"docks": DOCKS}, calendars={"hours": HOURS})
+    validator = Validator(catalogue, max_event_bytes=1 << 16, tables={"docks": docks})
+    event = {"specversion": "1.0", "id": "1", "source": "s", "type": "loaded", "time": time, "data": data}
+    found = validator.validate(msgspec.json.encode(event))
+    assert isinstance(found, Event), found
+    return dict(zip(LOADED.fields, found.values, strict=True))
+
+
+def test_a_shift_follows_the_clock_of_its_site() -> None:
+    """Also where the site itself comes from a look-up; what is not named takes the calendar as it is."""
+    assert loaded("2024-05-06T21:00:00Z", dock="D2")["shift"] == "day"
+    assert loaded("2024-05-06T21:00:00Z", dock="D1")["shift"] == "night"
+    assert loaded("2024-05-06T21:00:00Z")["shift"] == "night"
+
+
+def test_a_part_of_the_local_time_may_be_that_of_another_instant() -> None:
+    """Or of when it occurred, where that instant is absent."""
+    assert loaded("2024-05-06T12:00:00Z", dock="D2", began="2024-05-06T09:30:00Z")["began_hour"] == "04"
+    assert loaded("2024-05-06T12:00:00Z", dock="D2")["began_hour"] == "07"
+
+
+def test_a_departure_is_the_next_cut_off_of_its_carrier() -> None:
+    """At or after the event; tomorrow's, where today's has passed."""
+    assert loaded("2024-05-06T16:00:00Z", carrier="GLS")["departure"] == "16:00"
+    assert loaded("2024-05-06T16:00:01Z", carrier="DHL")["departure"] == "18:30"
+    assert loaded("2024-05-06T18:30:01Z", carrier="DHL")["departure"] == "18:30"

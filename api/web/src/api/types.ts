@@ -68,9 +68,16 @@ interface State {
   completeness: Readonly<Record<string, Completeness>>;
 }
 
+/** A KPI with its values; `missing_rates` is what could not be converted where that makes one unknown. */
+export interface Kpi {
+  definition: Definition;
+  values: readonly Value[];
+  missing_rates: readonly string[];
+}
+
 /** The first message, and the one after a loss: everything. */
 export interface Snapshot extends State {
-  kpis: readonly { definition: Definition; values: readonly Value[] }[];
+  kpis: readonly Kpi[];
 }
 
 /** What changed since the message before. */

@@ -3,7 +3,8 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { kpi as fetchKpi } from "../api/client";
 import type { Definition, Scope, Value } from "../api/types";
-import { connection } from "../state/board";
+import { completeness, connection, missingRates, total } from "../state/board";
+import { held } from "../state/completeness";
 import { ranked } from "../state/scopes";
 import { follow, href, view } from "../state/url";
 import { number, reason, scope, target, unit } from "../text/format";
@@ -30,6 +31,7 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
       <p class="quiet">
         Owned by {kpi.owner}; {target(kpi.target, kpi.unit)}.
       </p>
+      <Unknown kpi={kpi.name} />
       <p><Opens scope={{}}>What the total is made of</Opens></p>
       <table>
         <thead>
@@ -50,6 +52,21 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
       {rows?.length === 0 && <p class="empty">No scopes yet.</p>}
       {rows !== null && rows.length > SHOWN && <p class="empty">{rows.length - SHOWN} more, none of them worse.</p>}
     </Drawer>
+  );
+}
+
+/** Why the total cannot be judged: the source that it waits for, every rate that it lacks. */
+function Unknown({ kpi }: { kpi: string }) {
+  const value = total(kpi);
+  if (value === undefined || value.status !== "unknown") return null;
+  const source = held(value, completeness.value[kpi]);
+  const rates = value.reason === "missing_rate" ? (missingRates.value[kpi] ?? []) : [];
+  return (
+    <p class="status unknown" data-part="unknown">
+      Unknown: {reason(value.reason)}
+      {source !== null && `, waits for ${source}`}
+      {rates.length > 0 && `: ${rates.join(", ")}`}
+    </p>
   );
 }
 

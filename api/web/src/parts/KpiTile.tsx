@@ -1,15 +1,21 @@
 /** One KPI: value against its target, status, age and its course. Its place never changes. */
 import type { Definition, Value } from "../api/types";
-import { ageOf, changedAt, completeness, connection, history, isLive, key, serverNow, standing, time, total } from "../state/board";
+import {
+  ageOf, changedAt, completeness, connection, history, isLive, key, missingRates, serverNow, standing, time, total,
+} from "../state/board";
 import { comparable } from "../state/course";
 import { follow, href, view } from "../state/url";
 import { age, day, gap, number, reason, target, unit } from "../text/format";
 import { Sparkline } from "./Sparkline";
-import { held } from "../state/completeness";
+import { held, lacking } from "../state/completeness";
 import { StatusWord } from "./StatusWord";
 
 /** Live numbers have an age; those of an import are as of the moment at which it ends. */
 const freshness = (value: Value) => (isLive.value ? age(ageOf(value)) : `as of ${day(time.value)}`);
+
+/** What keeps it from being known, in words. */
+const waits = (value: Value) =>
+  held(value, completeness.value[value.kpi]) ?? lacking(value, missingRates.value[value.kpi] ?? []);
 
 function changed(kpi: string): string {
   if (!isLive.value) return "the end of this import";
@@ -54,7 +60,7 @@ export function KpiTile({ kpi }: { kpi: Definition }) {
       <span class="row quiet owned">
         <span data-part="owner" class="owner">{kpi.owner}</span>
         <span class="number" data-part="age" title={changed(kpi.name)}>
-          {value ? (held(value, completeness.value[kpi.name]) ?? freshness(value)) : "no data"}
+          {value ? (waits(value) ?? freshness(value)) : "no data"}
         </span>
       </span>
     </a>

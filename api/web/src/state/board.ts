@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import * as api from "../api/client";
 import { listen } from "../api/stream";
 import type {
-  Cases, Changes, Completeness, DeclaredSource, Definition, HistoryPoint, Run, Snapshot, Source, Status, Value,
+  Cases, Changes, Completeness, DeclaredSource, Definition, HistoryPoint, Kpi, Run, Snapshot, Source, Status, Value,
 } from "../api/types";
 import { SLOTS, filled, span } from "./course";
 import { session } from "./session";
@@ -23,6 +23,8 @@ export const sources = signal<readonly Source[]>([]);
 export const declared = signal<readonly DeclaredSource[]>([]);
 /** By KPI; those that need no declared source are not there. */
 export const completeness = signal<Readonly<Record<string, Completeness>>>({});
+/** By KPI what could not be converted, as last asked for; of those whose total lacks a rate. */
+export const missingRates = signal<Readonly<Record<string, readonly string[]>>>({});
 export const counters = signal<Readonly<Record<string, number>>>({});
 export const ready = signal(true);
 export const complete = signal(false);
@@ -84,6 +86,16 @@ export function applied(before: ReadonlyMap<string, Value>, changes: Changes): M
   return after;
 }
 
+const ratesOf = (told: readonly Kpi[]): Record<string, readonly string[]> =>
+  Object.fromEntries(told.map((kpi) => [kpi.definition.name, kpi.missing_rates]));
+
+/** What changed does not tell of rates: those are asked for where a total lacks one. */
+async function refreshRates(run: string): Promise<void> {
+  const lacking = kpis.value.filter((kpi) => total(kpi.name)?.reason === "missing_rate");
+  const found = await Promise.all(lacking.map((kpi) => api.kpi(run, kpi.name)));
+  if (run === view.value.run) missingRates.value = ratesOf(found.flatMap((told) => told.kpis));
+}
+
 function takeState(told: Snapshot | Changes): void {
   sources.value = told.sources;
   counters.value = told.counters;
@@ -98,6 +110,7 @@ function takeSnapshot(told: Snapshot): void {
   batch(() => {
     kpis.value = told.kpis.map((kpi) => kpi.definition);
     values.value = new Map(told.kpis.flatMap((kpi) => kpi.values).map((v) => [key(v.kpi, v.scope), v]));
+    missingRates.value = ratesOf(told.kpis);
     takeState(told);
   });
 }
@@ -134,6 +147,7 @@ async function refresh(run: string): Promise<void> {
     if (!reading.value) overdue.value = cases;
     runs.value = known;
     declared.value = expected;
+    await refreshRates(run);
     await refreshHistory(run);
     problem.value = null;
   } catch (error) {
@@ -152,6 +166,7 @@ function forget(): void {
     sources.value = [];
     declared.value = [];
     completeness.value = {};
+    missingRates.value = {};
     overdue.value = NO_CASES;
     time.value = 0;
     problem.value = null;

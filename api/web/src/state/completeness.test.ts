@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { DeclaredSource, Value } from "../api/types";
 import { moment } from "../text/format";
-import { held, missing, troubled } from "./completeness";
+import { held, lacking, missing, troubled } from "./completeness";
 
 const AT = 1_772_492_400_000;
 
@@ -21,6 +21,14 @@ test("a value that waits for a source says which and until when it is complete, 
   expect(held(value("stale"), { until: 0, source: "wms" })).toBe("wms: nothing yet");
   expect(held(value("within_target"), until)).toBeNull();
   expect(held(value("stale"), undefined)).toBeNull();
+});
+
+test("a value that lacks a rate names it, and how many more there are", () => {
+  const lacks = value("missing_rate");
+  expect(lacking(lacks, ["USD to EUR on 2024-05-04"])).toBe("no rate: USD to EUR on 2024-05-04");
+  expect(lacking(lacks, ["USD to EUR", "GBP to EUR", "g to piece"])).toBe("no rate: USD to EUR, and 2 more");
+  expect(lacking(lacks, [])).toBe("no rate");
+  expect(lacking(value("no_data"), ["USD to EUR"])).toBeNull();
 });
 
 test("missing numbers and a batch that is short are named", () => {

@@ -10,6 +10,14 @@ export function held(value: Value, complete: Completeness | undefined): string |
   return complete.until > 0 ? `${complete.source} until ${moment(complete.until)}` : `${complete.source}: nothing yet`;
 }
 
+/** "no rate: USD to EUR on 2024-05-04, and 2 more": what a value lacks that could not be converted; null where all was. */
+export function lacking(value: Value, rates: readonly string[]): string | null {
+  if (value.reason !== "missing_rate") return null;
+  const [first, ...others] = rates;
+  if (first === undefined) return "no rate";
+  return `no rate: ${first}${others.length > 0 ? `, and ${number(others.length)} more` : ""}`;
+}
+
 export const STATES: Record<SourceWord, { level: "on_plan" | "watch" | "unknown"; text: string }> = {
   complete: { level: "on_plan", text: "complete" },
   never_heard: { level: "unknown", text: "never heard" },

@@ -375,8 +375,9 @@ class CasesShape:
 @dataclass(frozen=True, slots=True)
 class TimelineShape:
     """The life of one case: ``events`` are its CloudEvents by event time, ``case`` what they come to (null where
-    none of them is a step). ``derived`` has for each event the fields that the intake added to it. ``truncated``:
-    there may be older events than were searched.
+    none of them is a step). ``derived`` has for each event the fields that the intake added to it. An event that
+    reached the case via others says so in ``via`` (process → case), with what came along in ``derived``.
+    ``truncated``: there may be older events than were searched.
     """
 
     run: str

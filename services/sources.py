@@ -107,7 +107,9 @@ class Sources:
         """
         catalogue = await self._programs.of(tenant, LIVE)
         declared = _declared(catalogue, source)
-        sent = [name for name, event in catalogue.events.items() if source in event.sources]
+        sent = [
+            name for name, event in catalogue.events.items() if source in event.sources and not event.passed
+        ]
         if totals.event not in sent:
             raise InvalidInput(
                 f"{source!r} sends no {totals.event!r}",

@@ -24,6 +24,7 @@ from services.domain.facts import CaseFact
 from services.domain.frames import Frame, Kind, decode, is_begin, is_opening
 from services.domain.identity import hash64, partition_of
 from services.domain.lookups import Value
+from services.domain.passages import fields_added
 from services.domain.program import Program
 from services.domain.rows import NULL, Mask, Strings
 from services.errors import NotFound
@@ -38,7 +39,8 @@ MAX_RECORDS = 500_000
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """One case: ``events`` are its canonical events (JSON) by event time, duplicates left out; ``derived`` what the
-    intake added to each, by field; ``fact`` what they come to, None where none of them counts as a step.
+    intake added to each, by field, and what came along with one that reached the case via others (the event then says
+    in ``via`` which); ``fact`` what they come to, None where none of them counts as a step.
     ``truncated``: older records were not searched.
     """
 
@@ -104,7 +106,7 @@ class Timelines:
                     continue
                 if head.attempt > attempt:
                     attempt, frames = head.attempt, []
-                if head.kind in {Kind.EVENTS, Kind.OPENING}:
+                if head.kind in {Kind.EVENTS, Kind.OPENING, Kind.PASSED}:
                     frames.append(frame)
             await asyncio.sleep(0)  # others want to be served while it looks
         return frames, start > first
@@ -128,19 +130,16 @@ def _timeline(
         for frame in frames
         if frame.head.kind is Kind.OPENING and frame.meta["process"] == process
     ]
-    frames = [frame for frame in frames if frame.head.kind is Kind.EVENTS]
+    frames = [frame for frame in frames if frame.head.kind is not Kind.OPENING]
     strings = Strings()
     batch = Batch(frames, Interner(strings))
-    events: dict[int, tuple[int, int, bytes, Mapping[str, Value]]] = {}
+    events: list[tuple[int, int, bytes, Mapping[str, Value]]] = []
     keep = np.zeros(batch.n, np.bool_)
-    mine = _mine(batch, process, key)
-    for row in batch.in_log_order[mine[batch.in_log_order]].tolist():
-        identity = int(batch.identity[row])
-        if identity not in events:
-            keep[row] = True
-            frame, index = batch.origin(row)
-            event, derived = frames[frame].event(index), _derived(frames[frame], index, program)
-            events[identity] = int(batch.time[row]), identity, event, derived
+    for row in _told(batch, _mine(batch, process, key)):
+        keep[row] = True
+        frame, index = batch.origin(row)
+        event, derived = frames[frame].event(index), _derived(frames[frame], index, program)
+        events.append((int(batch.time[row]), int(batch.identity[row]), event, derived))
     table = CaseTable.of(program, process, strings)
     if opened:
         table.open_at(max(opened)[1])
@@ -150,17 +149,31 @@ def _timeline(
     table.now = now
     row = table.find(key)
     fact = case_fact(table, row) if row >= 0 else None
-    told = sorted(events.values(), key=lambda each: each[:2])
+    told = sorted(events, key=lambda each: each[:2])
     return Timeline([event for _, _, event, _ in told], fact, truncated, [derived for *_, derived in told])
 
 
+def _told(batch: Batch, mine: Mask) -> Iterator[int]:
+    """The rows that count among the case's: each event once; of a copy that was passed on what was said last."""
+    found: dict[int, tuple[int, int, bool]] = {}
+    for row in batch.in_log_order[mine[batch.in_log_order]].tolist():
+        identity, meta = int(batch.identity[row]), batch.frames[batch.origin(row)[0]].meta
+        said = meta.get("version", -1), row, meta.get("withdrawn", False)
+        if identity not in found or said[0] > found[identity][0]:
+            found[identity] = said
+    return (row for _, row, withdrawn in found.values() if not withdrawn)
+
+
 def _derived(frame: Frame, index: int, program: Program) -> Mapping[str, Value]:
-    """The derived fields of one event: texts as they are, numbers as they are written (``"12.50"``)."""
+    """The fields that one event got on its way (derived ones, those of relations that it was passed along): texts as
+    they are, numbers as they are written (``"12.50"``).
+    """
     block = next(block for block in frame.blocks if block.first <= index < block.first + block.n)
     event = program.catalogue.events.get(block.type)
     found: dict[str, Value] = {}
+    added = fields_added(program.catalogue, block.type)
     for field in event.fields.values() if event is not None else ():
-        if field.derived and field.name in block.types:
+        if (field.derived or field.name in added) and field.name in block.types:
             cell = int(block.columns[field.name][index - block.first])
             found[field.name] = _written(frame, field, cell)
     return found

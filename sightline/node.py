@@ -146,7 +146,7 @@ class Node:
             self.settings,
             self.topics,
             self.log,
-            lambda partition: Observer(partition, load, JUDGE_PARTITIONS),
+            lambda partition: Observer(partition, load, JUDGE_PARTITIONS, partitions=self.topics.partitions),
             lambda partition: Judge(partition, load, self.topics.partitions),
         )
         await self._up(self.processor.start, self.processor.stop)

@@ -485,7 +485,7 @@ def _instant(ms: int | None) -> str:
     return "now" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-_EMITTED = ("judging", "kpis", "history", "cases", "dead_letters")
+_EMITTED = ("events", "judging", "kpis", "history", "cases", "dead_letters")
 
 
 def _payload(value: bytes | KpiValues | ClosedWindows | Amendments | CaseFacts | DeadLetter) -> bytes:

@@ -441,6 +441,10 @@ class StepSpec(Model):
 
     name: str = Field(description="What the step is called.")
     event: str | None = Field(None, description="The event type that reports it.")
+    via: Names | None = Field(
+        None,
+        description="The event names a related case instead: the process that it belongs to, or a path to it.",
+    )
     filter: str | None = Field(None, description="CEL over the event's fields: which events count.")
     time: Literal["unknown"] | None = Field(
         None,
@@ -502,6 +506,22 @@ class DueSpec(Model):
     )
 
 
+class RelationSpec(Model):
+    """Which events relate a case to one of another process; they name objects of both."""
+
+    event: Names = Field(description="The event type, or types, by which it begins.")
+    ends: Names | None = Field(None, description="The event type, or types, by which it ends.")
+    fields: list[str] = Field(
+        default_factory=list,
+        description="Fields of `event` that steps `via` this process read beside those of their own event.",
+    )
+    horizon: Duration = Field(
+        35 * 86_400_000,
+        description="For how long after it was last of use it is remembered, and what is passed on along it; "
+        "35d unless said.",
+    )
+
+
 class ProcessSpec(Model):
     """The life of one kind of object, as its events tell it."""
 
@@ -537,6 +557,10 @@ class ProcessSpec(Model):
         None,
         description="From when on levels are known: from the instant `announced` by `sightline.opening`, or for `each` "
         "balance from its first opening or count on. Ever since, unless said.",
+    )
+    relations: dict[str, RelationSpec] = Field(
+        default_factory=dict,
+        description="How its cases are related to those of other processes, by the name of the other process.",
     )
     link: str = Field(
         "",

@@ -15,23 +15,25 @@ from services.domain.filters import FilterCompiler, FilterError
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The catalogue so far, and the names of the import ``mappings`` beside it. ``broken`` holds (kind, name) of
+    """The catalogue so far (``heard``: with the event types by which cases hear of each other), and the names of the
+    import ``mappings`` beside it. ``broken`` holds (kind, name) of
     documents without a usable shape: they exist, but what they say is unknown, so nothing is reported that might
     follow from it.
     """
 
     catalogue: Catalogue
+    heard: Catalogue
     broken: frozenset[tuple[str, str]]
     compile_filter: FilterCompiler
     mappings: frozenset[str] = frozenset()
 
     def event(self, name: str) -> EventType | None:
         """The event type; None where it is not known or broken."""
-        return self.catalogue.events.get(name)
+        return self.heard.events.get(name)
 
     def process(self, name: str) -> Process | None:
         """The process; None where it is not known or broken."""
-        return self.catalogue.processes.get(name)
+        return self.heard.processes.get(name)
 
     def lookup(self, name: str) -> Lookup | None:
         """The look-up; None where it is not known or broken."""

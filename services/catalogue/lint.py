@@ -20,6 +20,7 @@ from services.catalogue.lint_calendars import check_calendar
 from services.catalogue.lint_facts import check_event, check_process
 from services.catalogue.lint_kpis import check_kpi, measured_field
 from services.catalogue.lint_lookups import check_derived, check_lookup
+from services.catalogue.lint_relations import check_relations
 from services.catalogue.lint_sources import check_source
 from services.catalogue.lint_units import check_units
 from services.catalogue.problems import Problem
@@ -38,6 +39,7 @@ from services.domain.catalogue import (
     Source,
 )
 from services.domain.filters import Evaluator, FilterCompiler
+from services.domain.passages import heard, with_passages
 from services.domain.source_events import OPENING_EVENTS, SOURCE_EVENTS
 
 
@@ -115,7 +117,7 @@ def _known(
         for name, event in events.items()
     }
     catalogue = Catalogue(events, processes, kpis, sources=sources, lookups=lookups, calendars=calendars)
-    known = Known(catalogue, broken, compiler, mappings)
+    known = Known(catalogue, with_passages(catalogue), broken, compiler, mappings)
     for name, kpi in kpis.items():
         field = measured_field(kpi, known)
         if not kpi.unit and field is not None and field.unit:
@@ -163,7 +165,9 @@ def _check(one: _Shaped, known: Known) -> Iterator[Problem]:
             yield from check_event(one.document, event, known)
             yield from check_derived(one.document, event, known)
         case ProcessDocument():
-            yield from check_process(one.document, meaning.process(one.model), known)
+            process = meaning.process(one.model)
+            yield from check_process(one.document, heard(process, known.catalogue), known)
+            yield from check_relations(one.document, process, known)
         case LookupDocument():
             yield from check_lookup(one.document, meaning.lookup(one.model))
         case CalendarDocument():

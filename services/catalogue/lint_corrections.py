@@ -37,7 +37,10 @@ def check_subtractable(
 
 def check_items(document: Document, path: Path_, event: EventType | None) -> Iterator[Problem]:
     """Items are told by events that stay."""
-    if event is not None and event.correctable is not None:
+    if event is not None and event.passed is not None:
+        message = f"{event.name} can be taken back, and items of a due time cannot"
+        yield document.problem(path, message, "make each item a case of a process of its own")
+    elif event is not None and event.correctable is not None:
         message = f"{event.name} can be corrected, and items of a due time cannot be taken back"
         yield document.problem(path, message, "make each item a case of a process of its own")
 

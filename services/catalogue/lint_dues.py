@@ -65,7 +65,9 @@ def check_done(
         remedy = "name the event that reports it, or the remainder of which nothing is left"
         yield document.problem(path, "a step has either an event or done", remedy)
     elif step.done is None:
-        yield from known.missing(document, (*path, "event"), "EventType", step.event)
+        event = known.event(step.event)
+        if not step.via or event is None or event.passed is None:
+            yield from known.missing(document, (*path, "event"), "EventType", step.event)
         yield from known.filter(document, (*path, "filter"), step.filter, known.event_fields(step.event))
     else:
         yield from one_of(document, (*path, "done"), "remainder", step.done, process.remainders)

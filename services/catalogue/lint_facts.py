@@ -188,7 +188,8 @@ def _check_object(document: Document, process: Process, known: Known) -> Iterato
     if process.object in concerned:
         for index, step in enumerate(process.steps):
             event = known.event(step.event)
-            if event is not None and event.images is None and process.object not in event.objects:
+            passes = event is None or event.images is not None or step.via
+            if event is not None and not passes and process.object not in event.objects:
                 message = f"{step.event} does not concern the object {process.object!r}"
                 remedy = f"add {process.object!r} to the objects of {step.event}"
                 yield document.problem(("spec", "steps", index, "event"), message, remedy)

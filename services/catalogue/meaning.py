@@ -58,6 +58,7 @@ from services.domain.catalogue import (
     Opening,
     Process,
     Quantity,
+    Relation,
     Reverses,
     Rhythm,
     Schedule,
@@ -218,7 +219,14 @@ def process(document: ProcessDocument) -> Process:
         name=document.metadata.name,
         object=spec.object,
         steps=tuple(
-            Step(step.name, step.event or "", step.filter, timeless=step.time is not None, done=step.done)
+            Step(
+                step.name,
+                step.event or "",
+                step.filter,
+                timeless=step.time is not None,
+                done=step.done,
+                via=_tuple(step.via or []),
+            )
             for step in spec.steps
         ),
         opens=spec.opens,
@@ -233,6 +241,10 @@ def process(document: ProcessDocument) -> Process:
         balances={name: _balance(one) for name, one in spec.balances.items()},
         opening=None if spec.opening is None else Opening(spec.opening),
         link=spec.link,
+        relations={
+            name: Relation(_tuple(one.event), _tuple(one.ends or []), tuple(one.fields), one.horizon)
+            for name, one in spec.relations.items()
+        },
     )
 
 

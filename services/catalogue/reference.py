@@ -27,6 +27,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "Calendar: what is different somewhere": documents.ScheduleSpec,
     "Process": documents.ProcessSpec,
     "Process: a step": documents.StepSpec,
+    "Process: a relation": documents.RelationSpec,
     "Process: a due time": documents.DueSpec,
     "Process: cut-offs": documents.CutOffsSpec,
     "Process: a quantity": documents.QuantitySpec,

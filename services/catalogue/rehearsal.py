@@ -84,7 +84,7 @@ class Rehearsal:
             marks=marks_of(catalogue, _RUN),
         )
         self._text = text
-        self._observer = _Partition(Observer(0, load, JUDGES))
+        self._observer = _Partition(Observer(0, load, JUDGES, partitions=1))
         self._judges = [_Partition(Judge(judge, load, 1)) for judge in range(JUDGES)]
         self._now: int | None = None
         self.values: dict[tuple[str, Scope], Observed] = {}
@@ -124,8 +124,13 @@ class Rehearsal:
         self._now = at
 
     def _append(self, records: Sequence[Any]) -> None:
-        self._observer.take([record.value for record in records])
-        self._forward(self._observer.state.emit())
+        """Let records be observed, and what cases pass on because of them."""
+        values = [record.value for record in records]
+        while values:
+            self._observer.take(values)
+            emissions = self._observer.state.emit()
+            self._forward(emissions)
+            values = [one.value for one in emissions if one.topic == "events"]
 
     def _forward(self, emissions: Sequence[Emission]) -> None:
         for judge, partition in enumerate(self._judges):

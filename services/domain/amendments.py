@@ -2,7 +2,8 @@
 
 A row is taken either by a cell that is held or by one that amends, never by both: which, the log decides. A partition
 seals what has gathered every ten seconds (at a tick) to a minute, and before a new catalogue; its number says which
-seal it is of, so that an amendment told again (after a restart, by a second worker) is known as one that was told before.
+seal it is of, so that an amendment told again (after a restart, by a second worker) is known as one that was told
+before.
 """
 
 from __future__ import annotations

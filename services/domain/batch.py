@@ -237,6 +237,16 @@ class BlockRows:
         """Per row what ``values`` has for its frame."""
         return np.repeat(values[[part.frame for part in self.parts]], [part.n for part in self.parts])
 
+    def places(self) -> Places:
+        """Per row its index among the events of its frame."""
+        places: Places = self._join(
+            [
+                part.block.first + (np.arange(part.n) if part.kept is None else part.kept)
+                for part in self.parts
+            ]
+        )
+        return places
+
     def batch_rows(self) -> Places:
         """The batch's row that each of these is."""
         rows: Places = self._join(

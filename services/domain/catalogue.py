@@ -187,6 +187,31 @@ CHANGED = Field("~changed", FieldType.TIMESTAMP, description="when the row was c
 
 
 @dataclass(frozen=True, slots=True)
+class Relation:
+    """Which events relate a case to one of another process: ``begins``, until one of ``ends`` names both cases again.
+
+    With ``fields`` (of the beginning's event) each such event is a relation of its own, with its own amounts; without,
+    two cases are related or they are not, however often that is said. It is remembered, as is what is passed along it,
+    for ``horizon_ms`` after it was last of use.
+    """
+
+    begins: tuple[str, ...]
+    ends: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    horizon_ms: int = 35 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Events of type ``event`` reach the cases of ``process`` that ``relation`` relates to those of ``sender``."""
+
+    event: str
+    sender: str
+    process: str
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
 class EventType:
     """A kind of business fact.
 
@@ -195,6 +220,7 @@ class EventType:
     CloudEvents attribute. ``sources`` are the systems expected to send it: empty means any. ``link`` leads to an event
     in the system that it came from (``links.py``): it changes no number, and so is no part of what the type is.
     ``times`` names the timestamp fields that hold the other times of an event: when it was posted, recorded.
+    ``passed``: nobody sends it, it is how cases hear of an event that does not name them (``passages.py``).
     """
 
     name: str
@@ -208,6 +234,7 @@ class EventType:
     correctable: Correctable | None = None
     reverses: Reverses | None = None
     images: Images | None = None
+    passed: Passed | None = None
 
     @property
     def by_id(self) -> bool:
@@ -280,7 +307,9 @@ class Step:
     """A step of a process: the first event of that type (by event time, then identity) that passes the filter.
 
     ``timeless``: when it happened is unknown; the event's time says when that was seen, at the latest. ``done`` (then
-    there is no ``event``): it is reached at the moment from which on nothing is left of that remainder.
+    there is no ``event``): it is reached at the moment from which on nothing is left of that remainder. ``via``: the
+    event does not name the case, but one that this one is related to: the last of these processes, the first being the
+    nearest.
     """
 
     name: str
@@ -288,6 +317,7 @@ class Step:
     filter: str | None = None
     timeless: bool = False
     done: str | None = None
+    via: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +387,7 @@ class Process:
     without a new step for so long is stuck. ``grace_ms``: closed cases are remembered for so long. ``remainders`` are
     quantities added and subtracted: what is still to be done. ``balances`` say how much there is; cases that have one
     stay. ``opening``: from when on levels are known. ``link`` leads to a case in the system that knows it,
-    as that of an event type does.
+    as that of an event type does. ``relations``: how its cases are related to those of other processes, by name.
     """
 
     name: str
@@ -375,6 +405,7 @@ class Process:
     balances: Mapping[str, Balance] = field(default_factory=dict)
     opening: Opening | None = None
     link: str = field(default="", compare=False, repr=False)
+    relations: Mapping[str, Relation] = field(default_factory=dict, repr=False)
 
     def fields_of(self, step: str) -> tuple[str, ...]:
         """The fields of a step's events that its cases learn from."""

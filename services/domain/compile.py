@@ -30,6 +30,7 @@ from services.domain.catalogue import (
 from services.domain.formulas import parse_formula
 from services.domain.identity import hash64
 from services.domain.lookups import UNITS
+from services.domain.passages import with_passages
 from services.domain.program import (
     MISSING,
     OPENED,
@@ -134,6 +135,7 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
 
     Raises ``KeyError`` or ``ValueError`` where it is inconsistent after all.
     """
+    catalogue = with_passages(catalogue)
     cubes = _Cubes()
     families = families_of(catalogue)
     programs: dict[str, KpiProgram] = {}
@@ -581,7 +583,19 @@ def _process_words(catalogue: Catalogue, feed: Feed) -> object:
     keys = sorted({catalogue.events[event].objects.get(process.object, "") for event in process.told_by})
     events = {step.name: step.event for step in process.steps}
     dues = [catalogue.events[events[due.step]].fields[due.field].type for due in process.dues if due.field]
-    return [keys, dues, replace(process, description="", attributes=dict(process.attributes))]
+    said = [keys, dues, replace(process, description="", attributes=dict(process.attributes))]
+    heard = [passage_words(catalogue, event) for event in process.told_by if catalogue.events[event].passed]
+    return [*said, heard] if heard else said
+
+
+def passage_words(catalogue: Catalogue, event: str) -> list[object]:
+    """How cases hear of an event that others pass on to them, from hop to hop, and how that may be corrected."""
+    words: list[object] = []
+    while (passed := catalogue.events[event].passed) is not None:
+        event = passed.event
+        types = [event, *passed.relation.begins, *passed.relation.ends]
+        words += [passed, [catalogue.events[one].correctable for one in types if one in catalogue.events]]
+    return words
 
 
 def _cube_key(kpi: Kpi, judge: int) -> _CubeKey:

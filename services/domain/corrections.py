@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.domain.batch import BlockRows
 from services.domain.case_events import CaseEvents
 from services.domain.catalogue import Agg, Correctable, EventType, Field, FieldType, Reverses, Time
-from services.domain.ledger import FINAL, FIRST, LAST_RANK, Kept, Ledger, Said
+from services.domain.ledger import FINAL, FIRST, LAST_RANK, Kept, Ledger, PassedLedger, Said
 from services.domain.program import EventFeed, Filter, Program
 from services.domain.rows import NULL, Columns, Hashes, Mask, Numbers, Places, Rows, Strings, hash_numbers
 from services.domain.snapshots import prefixed, under
@@ -72,12 +72,13 @@ class Corrections:
         kept = {
             (name, process): kept_columns(program, name, process)
             for name, event in events.items()
-            if event.correctable is not None
+            if event.correctable is not None or event.passed is not None
             for process in processes_of(program, name)
         }
         before, self._ledgers = self._ledgers, {}
         for key, columns in kept.items():
-            self._ledgers[key] = Ledger(columns, self._strings, _horizon(events[key[0]]))
+            ledger = PassedLedger if events[key[0]].passed else Ledger
+            self._ledgers[key] = ledger(columns, self._strings, _horizon(events[key[0]]))
             if key in before:
                 self._ledgers[key].adopt(before[key])
 
@@ -113,6 +114,10 @@ class Corrections:
                 type_.reverses.event,
                 self._take(type_.reverses.event, process, _reversal(type_.reverses, copies)),
             )
+
+    def hear(self, event: str, process: str, said: Said[BlockRows]) -> Corrected:
+        """What came of copies that others passed on, of which ``copies_said`` said this."""
+        return self._take(event, process, said)
 
     def leave(self, now: int) -> None:
         """Let go of what is beyond its horizon; where the log says so."""
@@ -167,6 +172,8 @@ class Corrections:
 
 def processes_of(program: Program, event: str) -> tuple[str, ...]:
     """The processes that events of this type are copied to; "" where there is none."""
+    if (passed := program.catalogue.events[event].passed) is not None:
+        return (passed.process,) if passed.process in program.catalogue.processes else ()
     objects = program.catalogue.events[event].objects
     found = tuple(name for name, one in program.catalogue.processes.items() if one.object in objects)
     return found or ("",)
@@ -246,6 +253,13 @@ def _reversal(how: Reverses, copies: _Copies) -> Said[BlockRows]:
     )
 
 
+def copies_said(rows: BlockRows, came: Numbers, version: Numbers, withdrawn: Mask) -> Said[BlockRows]:
+    """Of each copy that was passed on the highest ``version`` stands, or is ``withdrawn``."""
+    rank = np.where(withdrawn, np.uint64(LAST_RANK), hash_numbers(rows.number("time")) >> np.uint64(1))
+    keys, cases = rows.hash("identity"), rows.hash("key")
+    return Said(rows, keys, version, rank, withdrawn, came, cases, primary=False)
+
+
 def _case_events(event: str, rows: Columns) -> CaseEvents:
     return CaseEvents(event, rows.hash("case"), rows, _no_texts)
 
@@ -256,4 +270,6 @@ def _no_texts(name: str, at: Places) -> Packed:  # noqa: ARG001  # the cases are
 
 
 def _horizon(event: EventType) -> int:
+    if event.passed is not None:
+        return event.passed.relation.horizon_ms
     return (event.correctable or Correctable()).horizon_ms

@@ -35,7 +35,9 @@ class Kind(StrEnum):
     ``catalogue`` holds the documents); ``begin`` (a run's new attempt: what earlier attempts left is dropped);
     ``end`` (a run is complete: every window closes; ``ingest`` is its as-of time); ``source`` (a mark of head
     ``source``: the batches that it has ended, the numbers of its events that came; see ``source_accounts.py``);
-    ``opening`` (from ``instant`` on the levels of ``process`` are known).
+    ``opening`` (from ``instant`` on the levels of ``process`` are known);
+    ``passed`` (copies of events that cases of another partition passed on, see ``passing.py``: meta ``version`` and
+    ``withdrawn``; ``ingest`` is that partition's time).
     """
 
     EVENTS = "events"
@@ -45,6 +47,7 @@ class Kind(StrEnum):
     END = "end"
     SOURCE = "source"
     OPENING = "opening"
+    PASSED = "passed"
 
 
 class Image(StrEnum):
@@ -293,8 +296,10 @@ class FrameBuilder:
         # Texts stand in the cold event and, at worst, once more in the dictionary.
         self.bytes += 2 * len(row[8]) + _ROW_BYTES
 
-    def build(self, head: Head) -> bytes:
-        """The record; ``low``, ``high`` and ``count`` of ``head`` are filled in. The builder is empty again."""
+    def build(self, head: Head, **more: Any) -> bytes:
+        """The record, with ``more`` in its meta; ``low``, ``high`` and ``count`` of ``head`` are filled in. The
+        builder is empty again.
+        """
         dictionary = _dictionary()
         blocks: list[tuple[str, int]] = []
         sources: list[str] = []
@@ -323,6 +328,7 @@ class FrameBuilder:
             "high": max(times, default=0),
             "count": sum(len(rows) for (_, _, primary, *_), rows in self._rows.items() if primary),
             "blocks": blocks,
+            **more,
         }
         self._rows = {}
         self.events = self.bytes = 0

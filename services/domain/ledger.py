@@ -129,7 +129,9 @@ class Ledger:
         at = places.astype(np.int64)
         version, rank = self._columns["version"][at], self._columns["rank"][at]
         repeated += int(np.count_nonzero((said.version[best] == version) & (said.rank[best] == rank)))
-        wins = (said.version[best] > version) | ((said.version[best] == version) & (said.rank[best] > rank))
+        newer = said.version[best] > version
+        wins = newer | ((said.version[best] == version) & (said.rank[best] > rank))
+        wins &= ~self._again(said, at, best, newer)
         self._columns["touched"][at] = np.maximum(self._columns["touched"][at], said.came[best])
         return self._replace(said, at[wins], best[wins], beyond, repeated)
 
@@ -184,6 +186,16 @@ class Ledger:
         np.minimum.at(first, key[newer], newer.nonzero()[0])
         rows: NDArray[np.intp] = old[old < first[key[old]]]
         return rows
+
+    def _again(self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp], newer: Mask) -> Mask:
+        """Which say of an event what was said of the same one: then only the version is ``newer``."""
+        columns = self._columns
+        same: Mask = newer & (columns["rank"][at] == said.rank[chosen])
+        same &= (columns["hash identity"][at] == said.rows.hash("identity")[chosen]) & (
+            columns["stands"][at] != said.withdrawn[chosen]
+        )
+        columns["version"][at[same]] = said.version[chosen[same]]
+        return same
 
     def _replace(
         self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp], beyond: NDArray[np.intp], repeated: int
@@ -276,6 +288,13 @@ class Ledger:
     def _reserve(self, size: int) -> None:
         for name, (absent, dtype) in _slots(self._kept).items():
             self._columns[name] = grown(self._columns.get(name, np.empty(0, dtype)), size, absent)
+
+
+class PassedLedger(Ledger):
+    """One of copies that are passed on, of events of any age: who passes them on knows what he said of them before."""
+
+    def _beyond(self, said: Said[Any]) -> NDArray[np.intp]:  # noqa: ARG002  # as ``Ledger``
+        return _NOTHING
 
 
 def _slots(kept: Kept) -> dict[str, tuple[int, type]]:

@@ -19,7 +19,7 @@ from services.domain.cells import CellTable
 from services.domain.facts import DeadLetter
 from services.domain.frames import Frame, Kind, decode
 from services.domain.program import LIVE, Program
-from services.domain.runstate import Cells, RunState
+from services.domain.runstate import MINUTE, Cells, RunState
 from services.domain.snapshots import cut, join, prefixed, under
 from services.domain.state import Emission
 from services.domain.telling import IMPORT_EVENTS, Teller
@@ -32,7 +32,8 @@ _KEPT_PAYLOAD = 128 << 10
 class Observer:
     """The state of events partition ``partition``. ``load`` compiles a catalogue from its canonical JSON (raising
     ``ValueError`` where it cannot); ``judges`` is the number of judge partitions, ``hold`` that of an import's events
-    between two tellings, ``cells`` makes the tables that rows are folded into.
+    between two tellings, ``cells`` makes the tables that rows are folded into. In the live run, cases pass events on
+    to those of ``partitions`` partitions (0: to none).
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Observer:
         judges: int = 4,
         hold: int = IMPORT_EVENTS,
         cells: Cells = CellTable,
+        *,
+        partitions: int = 0,
     ) -> None:
         self.partition = partition
         self.runs: dict[tuple[str, str], RunState] = {}
@@ -51,9 +54,12 @@ class Observer:
         self._judges = judges
         self._hold = hold
         self._cells = cells
+        self._partitions = partitions
         self._applied = -1
         self._tellers: dict[tuple[str, str], Teller] = {}
         self._pending: dict[tuple[str, str], list[tuple[int, Frame]]] = {}
+        self._heard: dict[tuple[str, str], list[tuple[int, Frame]]] = {}
+        self._passed: list[Emission] = []
         self._letters: list[DeadLetter] = []
         self._programs: dict[str, Program] = {}
 
@@ -72,7 +78,7 @@ class Observer:
             else:
                 self._take(offset, frame)
             self._applied = offset
-        for key in list(self._pending):
+        for key in [*self._pending, *self._heard]:
             self._flush(key)
 
     def refuse(self, offset: int, value: bytes, error: str) -> None:
@@ -90,7 +96,9 @@ class Observer:
 
     def emit(self, *, everything: bool = False) -> list[Emission]:
         """See ``State``."""
-        emissions = []
+        for run in self.runs.values():
+            self._pass_on(run)
+        emissions, self._passed = self._passed, []
         for key, run in self.runs.items():
             teller = self._tellers[key]
             if run.run == LIVE and self.undecodable:
@@ -135,6 +143,7 @@ class Observer:
         """See ``State``. Raises ``ValueError`` where the chunks are none, or their catalogue no longer compiles."""
         meta, arrays = join(chunks)
         self.runs, self._tellers, self._pending, self._letters = {}, {}, {}, []
+        self._heard, self._passed = {}, []
         self._applied, self.undecodable = meta["applied"], meta["undecodable"]
         self.unfoldable = meta.get("unfoldable", 0)
         for number, head in enumerate(meta["runs"]):
@@ -154,16 +163,17 @@ class Observer:
             run.counters["void"] += head.count
             return
         if head.kind is Kind.EVENTS:
-            pending = self._pending.setdefault(key, [])
-            if pending and run.minute(frame) > run.minute(pending[0][1]):
+            if self._ends_minute(key, run, frame):
                 self._flush(key)
             self._pending.setdefault(key, []).append((offset, frame))
-            return
-        self._flush(key)
-        self._hear(offset, run, frame)
+        elif head.kind is Kind.PASSED:
+            self._heard.setdefault(key, []).append((offset, frame))
+        else:
+            self._flush(key)
+            self._mark(offset, run, frame)
 
-    def _hear(self, offset: int, run: RunState, frame: Frame) -> None:
-        """A record without events."""
+    def _mark(self, offset: int, run: RunState, frame: Frame) -> None:
+        """Take a record that carries no events."""
         said, time = frame.meta, frame.head.ingest
         match frame.head.kind:
             case Kind.TICK:
@@ -177,19 +187,34 @@ class Observer:
             case Kind.CATALOGUE:
                 self._switch(offset, run, str(said.get("catalogue", "")))
 
+    def _ends_minute(self, key: tuple[str, str], run: RunState, frame: Frame) -> bool:
+        """Whether what waits belongs to a minute before the one that ``frame`` is in."""
+        pending = self._pending.get(key)
+        if pending is None:
+            return key in self._heard and run.minute(frame) > run.time // MINUTE
+        return run.minute(frame) > run.minute(pending[0][1])
+
     def _flush(self, key: tuple[str, str]) -> None:
-        frames = self._pending.pop(key, None)
-        if frames:
+        if frames := self._pending.pop(key, None):
             self.runs[key].fold(frames)
+        if heard := self._heard.pop(key, None):
+            self.runs[key].hear(heard)
+
+    def _pass_on(self, run: RunState) -> None:
+        """Say what its cases pass on, as of now."""
+        self._passed += [Emission("events", place, value) for place, value in run.passed(self._applied)]
 
     def _start(self, tenant: str, run: str, attempt: int) -> RunState:
-        started = self.runs[tenant, run] = RunState(tenant, run, attempt, self.partition, self._cells)
+        passes_to = self._partitions if run == LIVE else 0
+        started = RunState(tenant, run, attempt, self.partition, self._cells, passes_to=passes_to)
+        self.runs[tenant, run] = started
         self._tellers[tenant, run] = Teller(started, self._judges, self._hold)
         return started
 
     def _restart(self, run: RunState, attempt: int) -> RunState:
         """A new attempt: all that earlier ones left goes, but for the catalogue until there is a newer one."""
-        self._pending.pop((run.tenant, run.run), None)
+        for waiting in (self._pending, self._heard):
+            waiting.pop((run.tenant, run.run), None)
         started = self._start(run.tenant, run.run, attempt)
         if run.program is not None:
             started.switch(run.program, run.catalogue)
@@ -203,6 +228,7 @@ class Observer:
         except ValueError as error:
             self._refuse(offset, "catalogue", str(error), run.tenant)
         else:
+            self._pass_on(run)
             run.switch(program, catalogue)
 
     def _program(self, catalogue: str) -> Program:

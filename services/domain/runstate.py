@@ -24,12 +24,14 @@ from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
 from services.domain.catalogue import EventType, Time
 from services.domain.cells import CellTable, next_leave
-from services.domain.corrections import Corrections
+from services.domain.corrections import Corrected, Corrections
 from services.domain.dedupe import Dedupe
 from services.domain.facts import Amendments, CaseFacts, DeadLetter
-from services.domain.frames import Frame, Group, Image
+from services.domain.frames import Frame, Group, Head, Image, Kind
 from services.domain.lateness import Dependent, Late, dependents, lateness, may_be_late
+from services.domain.linker import Heard
 from services.domain.partials import ENDLESS
+from services.domain.passing import HORIZON_MS, Passing, copies_heard
 from services.domain.program import LIVE, Cube, EventFeed, Feed, Measure, Program, process_of
 from services.domain.rows import Columns, Mask, Numbers, Strings
 from services.domain.scopes import Scopes
@@ -40,7 +42,7 @@ from services.domain.times import Retimed, kept_time, retimed
 from services.domain.told import Told
 from services.domain.watermark import FUTURE_MS, START, Watermark
 
-_MINUTE = 60_000
+MINUTE = 60_000
 _SEAL_MS = 10_000
 _BEYOND = "is from before the horizon of corrections: it counts when it came"
 _TOO_OLD = "is older than history can be amended: it counts in the window that was current when it came"
@@ -59,10 +61,20 @@ Readers = dict[Feed, list[tuple[CellTable, list[Measure]]]]
 
 class RunState:
     """What ``partition`` knows of (``tenant``, ``run``) in its ``attempt``. ``time`` is engine time; ``cells`` makes
-    the tables that rows are folded into.
+    the tables that rows are folded into; ``passes_to`` is how many partitions its cases pass events on to (0: they do
+    not).
     """
 
-    def __init__(self, tenant: str, run: str, attempt: int, partition: int, cells: Cells = CellTable) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        run: str,
+        attempt: int,
+        partition: int,
+        cells: Cells = CellTable,
+        *,
+        passes_to: int = 0,
+    ) -> None:
         self.tenant, self.run, self.attempt, self.partition = tenant, run, attempt, partition
         self.program: Program | None = None
         self.catalogue = ""
@@ -77,6 +89,7 @@ class RunState:
         self.openings: dict[str, Said] = {}
         self.cells: dict[str, CellTable] = {}
         self.cases: dict[str, CaseTable] = {}
+        self.passing = Passing(passes_to)
         self._table = cells
         self._interner = Interner(self.strings)
         self._dedupe = Dedupe()
@@ -150,11 +163,11 @@ class RunState:
 
     def minute(self, frame: Frame) -> int:
         """Which minute of engine time a frame is in; frames of several are not folded as one batch."""
-        return max(self.time, frame.head.ingest) // _MINUTE
+        return max(self.time, frame.head.ingest) // MINUTE
 
     def fold(self, frames: Frames) -> None:
         """Fold frames of one minute, with their offsets, in log order."""
-        if self.minute(frames[0][1]) > self.time // _MINUTE:
+        if self.minute(frames[0][1]) > self.time // MINUTE:
             self._advance(frames[0][1].head.ingest)
         batch = Batch([frame for _, frame in frames], self._interner)
         if not batch.n:
@@ -164,6 +177,7 @@ class RunState:
         levels = self._hear(batch, keep)
         for kept in self._between_leaves(batch, keep, levels):
             self._fold(batch, frames, kept, levels)
+        self.passing.settle(self._this_minute)
         self._leave(self.watermark.value)
 
     def _between_leaves(self, batch: Batch, keep: Mask | None, levels: Numbers) -> Iterator[Mask | None]:
@@ -197,6 +211,7 @@ class RunState:
                 self._correct(type_, process, rows, batch, frames, primary=primary)
                 if self._corrections.hold(type_, process):
                     continue
+            self.passing.hear(process, Heard(type_, rows, batch.frames, self._this_minute))
             for feed, one in timed:
                 self._read(self._readers.get(feed, ()), one)
             if process in self.cases:
@@ -204,6 +219,32 @@ class RunState:
                 events.setdefault(process, []).append(copies)
         for process, batches in events.items():
             self._tell(self.cases[process].update(batches))
+
+    def hear(self, frames: Frames) -> None:
+        """Fold copies of events that cases of other partitions pass on, which time does not depend on."""
+        news = [frame for _, frame in frames if frame.head.ingest + HORIZON_MS > self._this_minute]
+        self._count("passed_too_late", len(frames) - len(news))
+        if not news:
+            return
+        batch = Batch(news, self._interner)
+        self._count("passed", batch.n)
+        for (type_, process, *_), rows in batch.rows(None):
+            if self._corrections.hold(type_, process):
+                told = Heard(type_, rows, news, self._this_minute)
+                found = copies_heard(self._corrections, process, told)
+                self._restate(type_, process, found, told)
+        self.passing.settle(self._this_minute)
+        self._leave(self.watermark.value)
+
+    def passed(self, version: int) -> Iterable[tuple[int, bytes]]:
+        """(partition, frame) of what cases pass on since the last call, as of offset ``version``."""
+        head = Head(Kind.PASSED, self.tenant, self.run, self.attempt, "", self.time)
+        return self.passing.records(head, version)
+
+    @property
+    def _this_minute(self) -> int:
+        """Engine time, as exactly as it is the same however frames are batched."""
+        return self.time // MINUTE * MINUTE
 
     def arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A copy of everything: JSON values, and arrays by name."""
@@ -245,6 +286,8 @@ class RunState:
             yield f"cells {cube}", cells
         for process, cases in self.cases.items():
             yield f"cases {process}", cases
+        for process, linker in self.passing.linkers.items():
+            yield f"relations {process}", linker
         yield "corrections", self._corrections
 
     def _bind(self, program: Program, catalogue: str) -> None:
@@ -256,6 +299,7 @@ class RunState:
         self.accounts.bind(batched)
         self._dependents = dependents(program)
         self._corrections.switch(program)
+        self.passing.switch(program)
         held, self.cells, self._readers = self.cells, {}, {}
         self._leaves = START
         for cube in (each.of_run(self.run) for each in program.cubes):
@@ -289,7 +333,7 @@ class RunState:
     @property
     def _present(self) -> int | None:
         """When what is too old for history counts: in the minute that is being folded. An import leaves it out."""
-        return self.time - self.time % _MINUTE if self.run == LIVE else None
+        return self.time - self.time % MINUTE if self.run == LIVE else None
 
     def _advance(self, time: int) -> None:
         if time // _SEAL_MS > self.time // _SEAL_MS:
@@ -298,6 +342,7 @@ class RunState:
         for cases in self.cases.values():
             self._tell(cases.advance(self.time))
         self._corrections.leave(self.time)
+        self.passing.leave(self.time)
 
     def _leave(self, watermark: int) -> None:
         if watermark < self._leaves:
@@ -417,16 +462,21 @@ class RunState:
         came = _ingest(rows, frames)
         for event, found in self._corrections.update(type_, process, rows, came, primary=primary):
             self._read_standing(event, found.told, self._readers, self._present)
-            if process in self.cases:
-                cases = self.cases[process]
-                self._tell(cases.take_back([found.gone]))
-                self._tell(cases.update([found.heard, cases.known(found.standing)]))
+            self._restate(event, process, found, Heard(type_, rows, batch.frames, self._this_minute))
             if primary:
                 self._count("duplicates", found.duplicates)
                 self._count("corrections", found.corrections)
                 self._count("beyond_horizon", found.beyond.size)
                 beyond = rows.batch_rows()[found.beyond]
                 self._list(beyond, batch, frames, "beyond_horizon", _BEYOND)
+
+    def _restate(self, event: str, process: str, found: Corrected, told: Heard) -> None:
+        """Let cases take back what no longer stands, and what they passed on of it."""
+        if process in self.cases:
+            cases = self.cases[process]
+            self._tell(cases.take_back([found.gone]))
+            self._tell(cases.update([found.heard, cases.known(found.standing)]))
+        self.passing.correct(event, process, found, told)
 
     def _lateness(
         self,

@@ -14,7 +14,8 @@ from services.domain.facts import Amendments, CaseFacts, ClosedWindows, DeadLett
 
 class Emission(NamedTuple):
     """One record to send. ``topic`` is a property of ``services.topics.Topics``: ``judging``, ``kpis``,
-    ``history``, ``cases`` or ``dead_letters``. Bulk comes packed, facts as records.
+    ``history``, ``cases``, ``dead_letters``; or ``events``, which OBSERVE itself reads. Bulk comes packed, facts as
+    records.
     """
 
     topic: str
@@ -50,7 +51,8 @@ class State(Protocol):
         ...
 
     def chunks(self) -> Iterator[bytes]:
-        """A consistent copy as of this call, packed lazily into chunks of at most 400 KiB.
+        """A consistent copy as of this call, packed lazily into chunks of at most 400 KiB; what ``emit`` would say now
+        is no part of it, and is to be said before.
 
         Between two chunks the caller may fold on; taking the copy costs a few milliseconds.
         """

@@ -50,7 +50,11 @@ class Texts:
         return self._n
 
     def __getitem__(self, row: int) -> str:
-        return self._blob[self._offsets[row] : self._offsets[row + 1]].decode()
+        return self.raw(row).decode()
+
+    def raw(self, row: int) -> bytes:
+        """One text as it is."""
+        return bytes(self._blob[self._offsets[row] : self._offsets[row + 1]])
 
     @property
     def blob(self) -> bytes:

@@ -22,6 +22,7 @@ from services.domain.filters import Evaluator
 from services.domain.frames import Kind
 from services.domain.lookups import Key, Tables
 from services.errors import InvalidInput
+from services.importing.deriving import Deriver
 from services.importing.documents import FileSpec, ImportDocument
 from services.importing.mapping import CannotMap, Context, FileMapper, MapCode, Mapped, columns_of
 from services.importing.sorting import MEMORY, Item, Sorter
@@ -222,7 +223,7 @@ class Importer:
         validator = Validator(
             self.catalogue, max_event_bytes=self.max_event_bytes, tables=self.tables, misses=report
         )
-        framer = self._framer(report)
+        framer, deriver = self._framer(report), self._deriver(report)
         highest = passed = 0
         span = self._span()
         total = report.read - report.after_as_of
@@ -238,16 +239,24 @@ class Importer:
                     report.refuse(_refusal(outcome, f"{files[item.file]}:{item.line}"))
                     continue
                 if framer.events >= EVENTS_PER_APPEND or (framer.events and outcome.time > passed + span):
-                    await self.log.append(framer.take(passed, ticks=True) + framer.marks(passed))
+                    await self.log.append(
+                        deriver.completed(framer.take(passed, ticks=True), passed) + framer.marks(passed)
+                    )
                     passed = highest
                 framer.add(outcome)
                 highest = max(highest, outcome.time)
                 _count(report, outcome)
-        await self.log.append(framer.take(passed, ticks=True) + framer.marks(passed))
+        await self.log.append(
+            deriver.completed(framer.take(passed, ticks=True), passed) + framer.marks(passed)
+        )
         end = highest if report.as_of is None else max(highest, report.as_of)
         report.as_of = end
         await self.log.append(framer.mark(Kind.END, end))
         tell(Progress(Stage.WRITING, total, total))
+
+    def _deriver(self, report: Report) -> Deriver:
+        head = heads(self.tenant, report.run, report.attempt, self.catalogue.digest)
+        return Deriver(self.catalogue, self.evaluator, head, self.topics)
 
     def _beginning(self, framer: Framer) -> list[Append]:
         """Every partition learns of the new attempt, then of its catalogue."""

@@ -17,6 +17,7 @@ from services.domain.frames import Kind, decode
 from services.domain.judge import Judge
 from services.domain.observe import Observer
 from services.domain.program import Program
+from services.importing.deriving import Deriver
 from services.importing.load import load_mapping
 from services.importing.run import Importer, Report
 from services.intake.events import Event, Validator
@@ -173,12 +174,14 @@ def shuffled(records: Sequence[Append], seed: int, within: int, topics: Topics =
         known, heads("default", RUN, 1, known.digest), topics.events.name, topics.partitions,
         frame_events=4000, frame_bytes=400 << 10,
     )  # fmt: skip
+    deriver = Deriver(known, EVALUATOR, heads("default", RUN, 1, known.digest), topics)
     made = framer.mark(Kind.BEGIN, 0) + framer.mark(Kind.CATALOGUE, 0, catalogue=to_text(known))
     highest = passed = 0
     for event in events:
         if framer.events >= 3000 or event.time > passed + SPAN:
-            made += framer.take(passed, ticks=True)
+            made += deriver.completed(framer.take(passed, ticks=True), passed)
             passed = highest
         framer.add(event)
         highest = max(highest, event.time)
-    return made + framer.take(passed, ticks=True) + framer.mark(Kind.END, highest)
+    last = deriver.completed(framer.take(passed, ticks=True), passed)
+    return made + last + framer.mark(Kind.END, highest)

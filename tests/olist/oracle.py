@@ -57,6 +57,13 @@ FACTS = {
     "on_time_of_due": "SELECT 100.0 * sum(kept) / sum(kept OR missed) FROM due",
     "missed_by_day": "SELECT sum(missed) FROM due",
     "promises_in_doubt": "SELECT sum(NOT kept AND NOT missed) FROM due",
+    "items_delivered": "SELECT count(*) FROM items JOIN orders USING (order_id) WHERE delivered IS NOT NULL",
+    "items_late_to_customer": (
+        "SELECT count(*) FROM items JOIN orders USING (order_id) WHERE date(delivered) > date(promised)"
+    ),
+    "open_items": (
+        "SELECT count(*) FROM items JOIN orders USING (order_id) WHERE delivered IS NULL AND NOT closed"
+    ),
     "open_orders": "SELECT count(*) FROM orders WHERE delivered IS NULL AND NOT closed",
     "overdue_orders": (
         "SELECT count(*) FROM orders "

@@ -52,7 +52,10 @@ def test_every_model_has_a_section() -> None:
     assert models - same == set(SECTIONS.values())
 
 
-@pytest.mark.parametrize("page", ["catalogue.md", "cases.md", "stock.md", "calendars.md"])
+PAGES = ["catalogue.md", "cases.md", "levels.md", "stock.md", "calendars.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_examples_are_a_catalogue_without_problems_whose_tests_pass(page: str, tmp_path: Path) -> None:
     """Whoever copies them has something that works."""
     blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)

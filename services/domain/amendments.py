@@ -1,8 +1,8 @@
 """Amendments of history: what came for panes that OBSERVE no longer holds, as states of slots to be merged in.
 
 A row is taken either by a cell that is held or by one that amends, never by both: which, the log decides. A partition
-seals what has gathered every ten seconds (at a tick) to a minute, and before a new catalogue; its number says which
-seal it is of, so that an amendment told again (after a restart, by a second worker) is known as one that was told
+seals what has gathered at a tick, every ten seconds of engine time at most, and before a new catalogue; its number says
+which seal it is of, so that an amendment told again (after a restart, by a second worker) is known as one that was told
 before.
 """
 

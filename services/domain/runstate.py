@@ -336,7 +336,7 @@ class RunState:
         return self.time - self.time % MINUTE if self.run == LIVE else None
 
     def _advance(self, time: int) -> None:
-        if time // _SEAL_MS > self.time // _SEAL_MS:
+        if time // _SEAL_MS > self._sequence // _SEAL_MS:
             self._seal()
         self.time = max(self.time, time)
         for cases in self.cases.values():

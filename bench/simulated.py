@@ -1,36 +1,41 @@
 """The events of a large simulated company as records of the events topic, made once by the intake and kept in a file.
 
 The company lives an hour in a second, so that a hundred thousand events and more come in a second of engine time
-while its open orders, parcels, complaints and truck visits stay a few hundred thousand.
+while its open orders, lines, waves and shipments stay a few hundred thousand.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, count, islice
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from services.catalogue.canonical import to_text
 from services.catalogue.load import load_catalogue
-from services.domain.catalogue import Catalogue
+from services.domain.catalogue import Catalogue, FieldType
 from services.domain.frames import Kind, decode
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
-from services.simulation.company import HOUR, MINUTE, many
-from services.simulation.simulator import Simulator, rfc3339
+from services.lookups.files import tables_of
+from services.simulation.company import MINUTE, many
+from services.simulation.events import SimulatedEvent, rfc3339
+from services.simulation.simulator import Simulator
 
 ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "examples" / "demo"
 SITES, CARRIERS, CHANNELS = 130, 10, 4
-ORDERS_PER_HOUR = 24_000
+ORDERS_PER_HOUR = 8_000
 START = 1_700_000_000_000
 HASTE = 3_600
 """How many times faster than life the company lives."""
-_FORM = 3  # raise it when events, frames or the simulation become others
+_FORM = 4  # raise it when events, frames or the simulation become others
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +59,37 @@ class Made(msgspec.Struct):
 
 def demo_catalogue() -> Catalogue:
     """The demo's."""
-    return load_catalogue(ROOT / "examples" / "demo")
+    return load_catalogue(DEMO)
 
 
 def simulated(haste: int = HASTE, *, start: int = START, seed: int = 1) -> Iterator[tuple[int, bytes]]:
-    """The company's events for ever, ``haste`` times faster than life: (time, JSON); promises are hastened too."""
-    simulator = Simulator(replace(many(SITES, CARRIERS, CHANNELS, ORDERS_PER_HOUR), noon=start), seed, start)
+    """The company's events for ever, ``haste`` times faster than life: (time, JSON). All instants that they name are
+    hastened, too; days are not.
+    """
+    instants = {
+        name: [field.name for field in event.fields.values() if field.type is FieldType.TIMESTAMP]
+        for name, event in demo_catalogue().events.items()
+    }
+    simulator = Simulator(many(SITES, CARRIERS, CHANNELS, ORDERS_PER_HOUR), seed, start)
     for event in chain.from_iterable(simulator.advance(start + minute * MINUTE) for minute in count(1)):
         time = start + (event.time - start) // haste
-        told = event.cloudevent()
-        told["time"] = rfc3339(time)
-        if "promised_at" in event.data:
-            told["data"] = {**event.data, "promised_at": rfc3339(time + 6 * HOUR // haste)}
-        yield time, msgspec.json.encode(told)
+        yield time, msgspec.json.encode(_hastened(event, time, haste, instants))
+
+
+def _hastened(
+    event: SimulatedEvent, time: int, haste: int, instants: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """The event at ``time``, and what it names as far from it as ``haste`` makes it."""
+    told = event.cloudevent() | {"time": rfc3339(time)}
+    named = [name for name in instants[event.type] if name in event.data]
+    if named:
+        away = {name: _epoch_ms(event.data[name]) - event.time for name in named}
+        told["data"] = event.data | {name: rfc3339(time + far // haste) for name, far in away.items()}
+    return told
+
+
+def _epoch_ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def made(load: Load) -> Made:
@@ -83,7 +106,8 @@ def made(load: Load) -> Made:
 
 
 def _make(catalogue: Catalogue, load: Load) -> Made:
-    validator = Validator(catalogue, max_event_bytes=1 << 17)
+    tables = tables_of(DEMO, catalogue)
+    validator = Validator(catalogue, max_event_bytes=1 << 17, tables=tables)
     head = heads("default", "live", 0, catalogue.digest)
     framer = Framer(
         catalogue, head, "events", load.partitions, frame_events=load.together, frame_bytes=400 << 10

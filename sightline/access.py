@@ -10,7 +10,7 @@ from services import wiring
 from services.domain.stored import ApiKey
 from services.keys import Keyring
 from services.settings import read_settings
-from services.simulation.simulator import rfc3339
+from services.simulation.events import rfc3339
 
 
 @contextlib.asynccontextmanager

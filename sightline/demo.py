@@ -1,4 +1,4 @@
-"""``sightline demo``: a simulated company with a day of history, then live, then something goes wrong.
+"""``sightline demo``: a simulated company with a day behind it, then live, then something goes wrong.
 
 Everything is real but the company: its events pass the same intake, log, processors and recorder as anybody's. Only
 the clock of the intake is the simulation's while history is made.
@@ -18,15 +18,15 @@ import msgspec
 
 from services import wiring
 from services.settings import Api, Broker, Database, Settings
-from services.simulation.company import HOUR, Company
+from services.simulation.company import HOUR
+from services.simulation.events import SimulatedEvent
 from services.simulation.scenarios import DESCRIPTIONS, Scenario
-from services.simulation.simulator import SimulatedEvent, Simulator
+from services.simulation.simulator import Simulator
 from sightline.node import ALL, Node
 from sightline.serving import running, until_terminated
 
-HISTORY = 24 * HOUR
-STEP = HOUR
-PARTITIONS = 4
+STEP = 2 * HOUR
+PARTITIONS = 2
 """Enough for one process; fewer, fuller frames make the history quicker."""
 BEAT_S = 0.25
 
@@ -74,28 +74,31 @@ def _folder(*, keep: bool) -> Iterator[Path]:
 async def _demo(settings: Settings, scenarios: Sequence[Scenario], after: float, seed: int) -> None:
     from services.catalogue.load import load_catalogue
     from services.lookups.files import read_filed
+    from services.simulation.story import at_home, company_at_ten, lived_through
 
     begun = time.monotonic()
-    catalogue = load_catalogue(catalogue_folder())
     clock = DemoClock()
+    now = clock.now()
+    company = company_at_ten(now)
+    catalogue = at_home(load_catalogue(catalogue_folder()), company)
     filed, _ = read_filed(catalogue_folder(), catalogue)
     node = Node(settings, ALL, catalogue, clock, filed=filed)
-    clock.shown = start = clock.now() - HISTORY
-    simulator = Simulator(Company(noon=start), seed, start)
+    simulator = lived_through(company, seed, now)
+    clock.shown = simulator.now
 
     events = 0
 
     async def history() -> None:
         nonlocal events
-        events = await _make_history(node, simulator, clock)
+        events = await _make_history(node, simulator, clock, now)
 
-    async def company(url: str | None) -> None:
+    async def live(url: str | None) -> None:
         await _caught_up(node)
         _report(url, events, len(catalogue.kpis), time.monotonic() - begun, dict.fromkeys(scenarios, after))
         await _live(node, simulator, clock, scenarios, after)
 
     async with running(node, history) as url:
-        await node.watch(company(url))
+        await node.watch(live(url))
 
 
 def _report(
@@ -103,21 +106,22 @@ def _report(
 ) -> None:
     from sightline.cli.output import console
 
-    console.print("[bold]Sightline demo[/]: a simulated order-to-cash company")
+    console.print("[bold]Sightline demo[/]: a simulated distributor, at ten in the morning")
     console.print(
-        f"  history   {events:,} events of the last 24 hours, {kpis} KPIs; ready after {took:.1f} s"
+        f"  history   {events:,} events since yesterday's midnight, {kpis} KPIs; ready after {took:.1f} s"
+    )
+    console.print(
+        "  yesterday the largest carrier failed: see what it did to backlog, tickets and freight cost"
     )
     for scenario, after in scenarios.items():
         console.print(f"  in {after:.0f} s   {DESCRIPTIONS[scenario]}")
     console.print(f"\n  [bold]{url}[/]\n\n  Ctrl-C stops it.")
 
 
-async def _make_history(node: Node, simulator: Simulator, clock: DemoClock) -> int:
-    """A day of events, half an hour at a time; afterwards the clock is the machine's."""
-    assert clock.shown is not None
+async def _make_history(node: Node, simulator: Simulator, clock: DemoClock, end: int) -> int:
+    """What the company has lived through until ``end``, step by step; afterwards the clock is the machine's."""
     count = 0
-    end = clock.shown + HISTORY
-    for at in range(clock.shown + STEP, end + 1, STEP):
+    for at in (*range(simulator.now + STEP, end, STEP), end):
         events = list(simulator.advance(at))
         clock.shown = at
         await _post(node, events)

@@ -1,4 +1,4 @@
-"""A simulated order-to-cash company: the demo's events, and the benchmark's.
+"""A simulated distributor, from the order to the refund: the demo's events, and the benchmarks'.
 
 Deterministic: a seed and a start instant give the same events, whatever the wall clock says.
 """

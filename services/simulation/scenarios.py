@@ -19,13 +19,17 @@ class Scenario(StrEnum):
 
 
 DESCRIPTIONS = {
-    Scenario.CARRIER_OUTAGE: "the largest carrier reports failed deliveries and delivers nothing",
-    Scenario.DOCK_CONGESTION: "trucks wait four times as long at the largest site",
-    Scenario.STOCK_OUT: "half of the picks at the largest site come up short",
+    Scenario.CARRIER_OUTAGE: "the largest carrier fails: it picks nothing up, and what is on its way is not delivered",
+    Scenario.DOCK_CONGESTION: "trucks stay four times as long at the largest site",
+    Scenario.STOCK_OUT: "half of the lines at the largest site come up short",
     Scenario.EXPEDITE_SPREE: "most shipments of the second site go express",
-    Scenario.SILENT_SOURCE: "the CRM sends nothing; its events come when it is over",
+    Scenario.SILENT_SOURCE: "customer service sends nothing; its events come when it is over",
 }
 DEFAULT_LENGTH = 2 * HOUR
+NOTICE = 60 * MINUTE
+"""A carrier that fails reports soon after what it would have delivered within this time."""
+ENDURED = 150 * MINUTE
+"""For so long a carrier that fails is waited for; then what it has is sent again by express."""
 
 
 @dataclass
@@ -45,23 +49,23 @@ class Weather:
             (end for name, start, end in self.spans if name is scenario and start <= at < end), default=None
         )
 
-    def short_pick_share(self, site: str, at: int) -> float:
-        """The share of picks that come up short."""
+    def short_share(self, site: str, at: int) -> float:
+        """The share of lines of which something is missing on the shelf."""
         stricken = site == self.company.sites[0] and self.until(Scenario.STOCK_OUT, at)
-        return 0.5 if stricken else 0.015
+        return 0.5 if stricken else 0.012
 
     def express_share(self, site: str, at: int) -> float:
         """The share of shipments that go express."""
         stricken = site == self.company.sites[1 % len(self.company.sites)]
-        return 0.8 if stricken and self.until(Scenario.EXPEDITE_SPREE, at) else 0.04
+        return 0.8 if stricken and self.until(Scenario.EXPEDITE_SPREE, at) else 0.012
 
-    def dwell_factor(self, site: str, at: int) -> float:
+    def stay_factor(self, site: str, at: int) -> float:
         """How much longer than usual a truck stays."""
         stricken = site == self.company.sites[0] and self.until(Scenario.DOCK_CONGESTION, at)
         return 4.0 if stricken else 1.0
 
     def carrier_back(self, carrier: str, at: int) -> int | None:
-        """When a carrier that is down at ``at`` delivers again; None where it works."""
+        """When a carrier that is down at ``at`` works again; None where it works."""
         if carrier != self.company.carriers[0]:
             return None
         return self.until(Scenario.CARRIER_OUTAGE, at)
@@ -69,7 +73,3 @@ class Weather:
     def silent_until(self, source: str, at: int) -> int | None:
         """When a source that is silent at ``at`` speaks again; None where it speaks."""
         return self.until(Scenario.SILENT_SOURCE, at) if source == "crm" else None
-
-
-NOTICE = 15 * MINUTE
-"""A carrier that fails reports the parcels it would have delivered within this time as failed, soon after."""

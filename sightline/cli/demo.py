@@ -1,4 +1,4 @@
-"""``demo``: a simulated company, full of numbers in seconds."""
+"""``demo``: a simulated company with a day behind it, full of numbers in seconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def demo(
         bool, typer.Option(help="Keep the demo's data in .sightline/demo instead of a temporary folder.")
     ] = False,
 ) -> None:
-    """Run a simulated order-to-cash company: 24 hours of history, then live, then something goes wrong."""
+    """Run a simulated distributor: a day that was lived through, then live, then something goes wrong."""
     from sightline.demo import run_demo
 
     run_demo(

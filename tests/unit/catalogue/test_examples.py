@@ -23,9 +23,10 @@ def test_an_example_has_no_problems_and_enough_to_show(folder: str) -> None:
 
 
 def test_the_demos_tests_pass() -> None:
-    """Its KPIs say what a person would of a few orders."""
-    assert [(one.name, one.failures) for one in run_tests(EXAMPLES / "demo")] == [
-        ("orders are counted, valued and paid", ()),
-        ("a promise is broken, and shows before anybody calls", ()),
-        ("what comes back counts by region, and francs at the rate of their day", ()),
-    ]
+    """Its KPIs say what a person would of a few events; each KPI that has a target is asked at least once."""
+    outcomes = run_tests(EXAMPLES / "demo")
+    assert len(outcomes) >= 15
+    assert [(one.name, one.failures) for one in outcomes if one.failures] == []
+    asked = "".join(path.read_text() for path in (EXAMPLES / "demo" / "tests").glob("*.yaml"))
+    kpis = load_catalogue(EXAMPLES / "demo").kpis.values()
+    assert [kpi.name for kpi in kpis if kpi.target and f"kpi: {kpi.name}," not in asked] == []

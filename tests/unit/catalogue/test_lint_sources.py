@@ -107,6 +107,12 @@ def test_what_is_wrong_with_a_reconciliation_is_named(spec: str, expected: str) 
     assert expected in problem
 
 
+def test_a_reconciliation_may_aim_at_a_tenth_of_a_percent() -> None:
+    """Its gap is small by nature: nobody means ten percent."""
+    aim = "event: asked, target: {value: 0.1, direction: at_most}"
+    assert lint(SOURCE + EVENT + KPI.replace("event: asked", aim)) == []
+
+
 def test_sources_are_linted_only_where_one_is_declared() -> None:
     """A catalogue that names systems without declaring them goes on as before."""
     assert lint(EVENT) == []

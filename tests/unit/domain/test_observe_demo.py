@@ -16,20 +16,23 @@ from services.domain.observe import Observer
 from services.domain.state import Emission
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
+from services.lookups.files import tables_of
 from services.simulation.company import DAY, MINUTE, Company
 from services.simulation.simulator import Simulator
 from tests.unit.domain.shop import NOON, Reader, fold, told
+
+DEMO = Path(__file__).parents[3] / "examples" / "demo"
 
 
 @cache
 def records() -> tuple[bytes, ...]:
     """A day of a small company, sent in order; a frame and a tick every half hour. Seen once per session."""
-    catalogue = load_catalogue(Path(__file__).parents[3] / "examples" / "demo")
-    validator = Validator(catalogue, max_event_bytes=1 << 17)
+    catalogue = load_catalogue(DEMO)
+    validator = Validator(catalogue, max_event_bytes=1 << 17, tables=tables_of(DEMO, catalogue))
     head = heads("default", "live", 0, catalogue.digest)
     framer = Framer(catalogue, head, "events", 1, frame_events=4000, frame_bytes=400 << 10)
     made = [framer.mark(Kind.CATALOGUE, NOON, catalogue=to_text(catalogue))[0].value]
-    simulator = Simulator(Company(orders_per_hour=12, trucks_per_hour=3), 7, NOON)
+    simulator = Simulator(Company(orders_per_hour=4, trucks_per_hour=3, calls_per_hour=2), 7, NOON)
     for now in range(NOON + 30 * MINUTE, NOON + DAY + 1, 30 * MINUTE):
         for sent in simulator.advance(now):
             event = validator.validate(msgspec.json.encode(sent.cloudevent()))
@@ -82,7 +85,7 @@ def test_what_is_told_now_and_then_adds_up_to_what_is_told_at_once() -> None:
     filled = {
         name.split("|")[0] for cell in reader.cells.values() for name, n in cell.items() if "|n" in name and n
     }
-    assert len(filled) > len(measured) * 3 // 4
+    assert len(filled) > len(measured) // 2  # a day without a batch, and rates that are never missing
 
 
 def test_notable_cases_are_told_when_they_change_and_of_an_import_at_its_end() -> None:
@@ -91,18 +94,19 @@ def test_notable_cases_are_told_when_they_change_and_of_an_import_at_its_end() -
     barrier = records()[0]
     fold(live, [barrier])
     assert told_cases(live) == []
-    for later, processes in ((1_000, 4), (2_000, 0), (6_000, 0), (60_999, 0), (66_000, 4)):
+    catalogue = load_catalogue(DEMO)
+    every = len(catalogue.processes)
+    for later, processes in ((1_000, every), (2_000, 0), (6_000, 0), (60_999, 0), (66_000, every)):
         fold(live, [told(Kind.TICK, NOON + later)])
         assert len(told_cases(live)) == processes
     fold(live, records()[1:])
     assert told_cases(live)
-    catalogue = to_text(load_catalogue(Path(__file__).parents[3] / "examples" / "demo"))
-    fold(past, [told(Kind.CATALOGUE, NOON, "past", 1, catalogue=catalogue)])
+    fold(past, [told(Kind.CATALOGUE, NOON, "past", 1, catalogue=to_text(catalogue))])
     past.emit(everything=True)
     fold(past, [told(Kind.TICK, NOON + DAY, "past", 1)])
     assert told_cases(past) == []
     fold(past, [told(Kind.END, NOON + DAY, "past", 1)])
-    assert len(told_cases(past)) == 4
+    assert len(told_cases(past)) == every
     assert told_cases(past) == []
 
 

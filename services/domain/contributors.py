@@ -150,8 +150,6 @@ class Tap(CellTable):
         if not found.revocable:
             return kept
         kept = netted(kept, _CONTENT if self._fields(found.feed) else _ALL)
-        if isinstance(found.feed, BalanceFeed | QuantityFeed):
-            return summed(kept, ("case", "scope"))
         return netted(kept, ("identity", "scope")) if isinstance(found.feed, _LEVELS) else kept
 
     def changes(self, measure: str) -> bool:
@@ -300,8 +298,8 @@ def parts_of(read: Reading, program: Program) -> tuple[Part, ...]:
 
 
 def choose(read: Reading, program: Program, part: Part, rows: Mapping[str, RowArray]) -> RowArray:
-    """The rows of ``part``, of those by role; worst first where they have a number, else the latest first (of a level
-    the one that has stood longest).
+    """The rows of ``part``, of those by role (of amounts one per case); worst first where they have a number, else the
+    latest first (of a level the one that has stood longest).
     """
     by_part = {ROLES[role]: found for role, found in rows.items() if role in ROLES}
     feeds = {ROLES[one.role]: program.measure(one.measure).feed for one in read.parts if one.role in ROLES}
@@ -309,6 +307,8 @@ def choose(read: Reading, program: Program, part: Part, rows: Mapping[str, RowAr
         chosen = by_part[part]
         if part is Part.NUMERATOR:
             chosen = _made(read.kpi, chosen)
+        if isinstance(feeds[part], BalanceFeed | QuantityFeed):
+            chosen = summed(chosen, ("case", "scope"))
     else:
         chosen = by_part[Part.DENOMINATOR]
         made = _made(read.kpi, by_part[Part.NUMERATOR])

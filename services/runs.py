@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from services.catalogue.canonical import to_text
 from services.domain.catalogue import Catalogue
+from services.domain.passages import as_written
 from services.domain.program import Program
 from services.errors import NotFound
 from services.ports import Runs
@@ -25,7 +26,7 @@ class RunCatalogues:
 
     async def of(self, tenant: str, run: str) -> Catalogue:
         """The run's catalogue; ``NotFound`` where there is no such run."""
-        return self._current() if run == LIVE else (await self.program(tenant, run)).catalogue
+        return self._current() if run == LIVE else as_written((await self.program(tenant, run)).catalogue)
 
     async def program(self, tenant: str, run: str) -> Program:
         """The run's catalogue, compiled; ``NotFound`` where there is no such run."""

@@ -25,6 +25,19 @@ def with_passages(catalogue: Catalogue) -> Catalogue:
     return replace(catalogue, events={**catalogue.events, **types}, processes=processes)
 
 
+def as_written(catalogue: Catalogue) -> Catalogue:
+    """The inverse of ``with_passages``."""
+    events = {name: event for name, event in catalogue.events.items() if event.passed is None}
+    processes = {
+        name: replace(
+            process,
+            steps=tuple(replace(step, event=_root(catalogue, step.event)) for step in process.steps),
+        )
+        for name, process in catalogue.processes.items()
+    }
+    return replace(catalogue, events=events, processes=processes)
+
+
 def heard(process: Process, catalogue: Catalogue) -> Process:
     """A process with its steps via others reading the event types that ``with_passages`` adds."""
     return _heard(process, catalogue, {})
@@ -53,6 +66,13 @@ def fields_added(catalogue: Catalogue, event: str) -> frozenset[str]:
         found |= set(known.passed.relation.fields)
         event = known.passed.event
     return frozenset(found)
+
+
+def _root(catalogue: Catalogue, event: str) -> str:
+    """The event type that is passed on in the end."""
+    while (known := catalogue.events.get(event)) is not None and known.passed is not None:
+        event = known.passed.event
+    return event
 
 
 def _heard(process: Process, catalogue: Catalogue, types: _Types) -> Process:

@@ -9,6 +9,7 @@ from services.catalogue.canonical import load_program, to_text, with_digest
 from services.domain.catalogue import Catalogue, Relation
 from services.domain.frames import Frame, Kind, decode
 from services.domain.observe import Observer
+from services.domain.passages import as_written
 from services.domain.runstate import RunState
 from tests.unit.domain.test_levels_equal_joined import HOUR, LEVELS, MINUTE, START, Company, Fact
 
@@ -135,6 +136,13 @@ def test_a_snapshot_holds_what_is_to_be_passed_on() -> None:
     company.post(START + MINUTE, [ordered(2)])
     company.settle()
     assert channels(company) == {"web"}
+
+
+def test_passages_are_known_to_programs_only() -> None:
+    """What is listed of a run is its catalogue as it was written."""
+    program = load_program(to_text(LEVELS))
+    assert any(event.passed for event in program.catalogue.events.values())
+    assert as_written(program.catalogue) == LEVELS
 
 
 def test_one_who_only_looks_passes_nothing_on() -> None:

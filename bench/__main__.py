@@ -7,7 +7,7 @@ import sys
 
 from bench.report import Figure, report
 
-NAMES = ("cases", "processors", "embedded", "olist", "demo")
+NAMES = ("cases", "processors", "posting", "stream", "listeners", "growth", "embedded", "olist", "demo")
 
 
 def main(names: list[str]) -> None:

@@ -6,13 +6,11 @@ few connections, made beforehand.
 
 from __future__ import annotations
 
-import http.client
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from subprocess import Popen
 
-from bench.program import PARTITIONS, cpu_seconds, folder, free_port, get, running, until
+from bench.program import PARTITIONS, cpu_seconds, folder, free_port, get, post, running, until
 from bench.report import Figure
 from bench.simulated import ROOT, demo_catalogue, simulated
 
@@ -32,7 +30,7 @@ def run(events: int = EVENTS) -> list[Figure]:
     ):
         until(lambda: get(f"http://127.0.0.1:{port}/readyz") is not None, program, 60)
         cpu, begun = cpu_seconds(program.pid), time.perf_counter()
-        _post(port, bodies)
+        post(port, bodies, CONNECTIONS)
         acknowledged = time.perf_counter()
         _counted(port, events, program)
         done = time.perf_counter()
@@ -56,23 +54,6 @@ def run(events: int = EVENTS) -> list[Figure]:
             },
         )
     ]
-
-
-def _post(port: int, bodies: list[bytes]) -> None:
-    """All of them, each connection one after another; every answer must be 202."""
-
-    def send(mine: list[bytes]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        for body in mine:
-            connection.request("POST", "/api/v1/events", body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            said = answer.read()
-            if answer.status != http.HTTPStatus.ACCEPTED or b'"rejected":[]' not in said:
-                raise RuntimeError(f"{answer.status}: {said[:500]!r}")
-        connection.close()
-
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        list(pool.map(send, [bodies[at::CONNECTIONS] for at in range(CONNECTIONS)]))
 
 
 def _counted(port: int, events: int, program: Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import resource
@@ -12,8 +13,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +33,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def folder() -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """A temporary folder, and an environment that puts the log and the database there."""
+def folder(broker: str | None = None) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """A temporary folder, and an environment that puts the database there, and the log too unless on this Kafka."""
     with tempfile.TemporaryDirectory(prefix="sightline-bench-", ignore_cleanup_errors=True) as name:
         yield (
             Path(name),
             {
                 **os.environ,
-                "SIGHTLINE_BROKER__URL": f"embedded://{name}/log",
+                "SIGHTLINE_BROKER__URL": f"kafka://{broker}" if broker else f"embedded://{name}/log",
+                "SIGHTLINE_BROKER__PREFIX": f"bench-{Path(name).name[-8:]}",
                 "SIGHTLINE_BROKER__PARTITIONS": str(PARTITIONS),
                 "SIGHTLINE_DATABASE__URL": f"sqlite+aiosqlite:///{name}/sightline.sqlite",
             },
@@ -68,6 +71,29 @@ def get(url: str) -> Any:
             return json.load(answer)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return None
+
+
+def post(port: int, bodies: Sequence[bytes], connections: int) -> None:
+    """All of them to ``/api/v1/events``, each connection one after another. Raises ``RuntimeError`` unless all events
+    are accepted.
+    """
+
+    def send(mine: Sequence[bytes]) -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            for body in mine:
+                post_one(connection, body)
+
+    with ThreadPoolExecutor(connections) as pool:
+        list(pool.map(send, [bodies[at::connections] for at in range(connections)]))
+
+
+def post_one(connection: http.client.HTTPConnection, body: bytes) -> None:
+    """One request of ``post``."""
+    connection.request("POST", "/api/v1/events", body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    said = answer.read()
+    if answer.status != http.HTTPStatus.ACCEPTED or b'"rejected":[]' not in said:
+        raise RuntimeError(f"{answer.status}: {said[:500]!r}")
 
 
 def until(fact: Callable[[], bool], process: subprocess.Popen[bytes], within_s: float) -> None:

@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 OUT = Path(__file__).parent / "out"
+AT_MOST = frozenset({"s", "times the cost"})
+"""Units of which less is better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure. ``aim`` is a bound in the same unit: at least for rates, at most for times (``s``)."""
+    """One measured figure. ``aim`` is a bound in the same unit: at least for rates, at most for ``AT_MOST``."""
 
     name: str
     value: float
@@ -32,7 +34,7 @@ class Figure:
         """Whether the aim is met; None without one."""
         if self.aim is None:
             return None
-        return self.value <= self.aim if self.unit == "s" else self.value >= self.aim
+        return self.value <= self.aim if self.unit in AT_MOST else self.value >= self.aim
 
 
 def _amount(value: float, unit: str) -> str:
@@ -44,7 +46,7 @@ def report(figures: Sequence[Figure]) -> Path:
     table = Table("what", "figure", "aim", "", "conditions", box=None, header_style="dim")
     for figure in figures:
         sign = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[figure.met]
-        side = "≤" if figure.unit == "s" else "≥"
+        side = "≤" if figure.unit in AT_MOST else "≥"
         aim = "" if figure.aim is None else f"{side} {_amount(figure.aim, figure.unit)}"
         conditions = ", ".join(f"{name} {value}" for name, value in figure.conditions.items())
         table.add_row(figure.name, _amount(figure.value, figure.unit), aim, sign, conditions)

@@ -9,7 +9,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types check bench bench-peers kafka web clean
+.PHONY: help install demo test lint types check bench bench-peers chaos kafka web clean
 
 help:
 	@echo "make demo [PORT=]   a simulated company on http://127.0.0.1:$(PORT)"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint, types    ruff and the import contracts; mypy"
 	@echo "make bench [ARGS=]  the measurements of docs/performance.md"
 	@echo "make bench-peers    the same question put to other engines too (Java 17, Maven)"
+	@echo "make chaos [ARGS=]  the fault suite of docs/reliability.md (Java 17, Maven; PostgreSQL where it is installed)"
 	@echo "make kafka          a real Kafka broker in the foreground (Java 17, Maven)"
 	@echo "make web            build the page (Node 20)"
 
@@ -62,6 +63,9 @@ bench: $(DEV)
 
 bench-peers: $(DEV)
 	@exec $(BIN)/python -m bench.peers $(ARGS)
+
+chaos: $(DEV)
+	@exec $(BIN)/python -m chaos $(ARGS)
 
 kafka:
 	@exec $(PYTHON) scripts/kafka run $(ARGS)

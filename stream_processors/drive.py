@@ -30,7 +30,7 @@ from services.ports import Log
 from services.settings import Processing
 from services.snapshots import Key, choose, digest, manifest, new_generation
 from services.topics import Topics
-from stream_processors.partition import Copy, Offer, Partition
+from stream_processors.partition import UNKNOWN, Copy, Offer, Partition
 from stream_processors.sending import Sender
 from stream_processors.tables import SnapshotTable
 from stream_processors.transports.seeking import Helping, SeekingConsumer
@@ -139,9 +139,11 @@ class Driver:
 
     async def recovered(self, partitions: set[int]) -> None:
         """The changelog has been read: restore the states, tell everything, go on."""
+        ends = await self._ends()
         for number in sorted(partitions):
             partition = self._partitions.get(number) or Partition(number, self._factory(number))
             self._restore(partition, self._table.store.take(number))
+            partition.again = ends[number][1] if number in ends else UNKNOWN
             partition.watched_from = monotonic()
             partition.snapshot_at = partition.snapshot_at or partition.watched_from
             self._partitions[number] = partition
@@ -237,6 +239,7 @@ class Driver:
                 elif record.key is not None:
                     found.pop(record.key, None)
         self._queued -= partition.queued
+        partition.again = UNKNOWN
         partition.state = self._factory(partition.number)
         self._restore(partition, found)
         partition.gap, partition.seek_due = True, 0.0
@@ -268,8 +271,8 @@ class Driver:
 
     def _emit(self, partition: Partition) -> list[Emission]:
         """What has changed. A state may keep back what is too much for one call, so it is asked until it is done."""
-        emissions = partition.state.emit(everything=partition.everything)
-        partition.dirty, partition.everything = bool(emissions), False
+        emissions = partition.state.emit(everything=partition.whole())
+        partition.dirty = bool(emissions)
         return emissions
 
     async def _send(self, emissions: list[Emission]) -> None:
@@ -286,6 +289,7 @@ class Driver:
             if (partition := self._partitions.get(number)) is None:
                 continue
             partition.end = end
+            partition.again = end if partition.again == UNKNOWN else partition.again
             partition.gap |= partition.stalled(now) > _KICK_AFTER
             if partition.stalled(now) > _FAIL_AFTER:
                 raise Unavailable(

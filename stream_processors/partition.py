@@ -14,6 +14,7 @@ from services.domain.state import State
 from services.snapshots import Snapshot
 
 FIRST_SEEK_WAIT = 0.5
+UNKNOWN = 2**62
 
 
 class Offer(StrEnum):
@@ -43,7 +44,9 @@ class Partition:
 
     ``floor`` is where the log begins when it has lost what the state needs and the processor can do without.
     ``suspects`` are the offsets of a batch that could not be folded: they are folded again one by one. ``refused``
-    are those that are to blame, with the error: they are passed over. ``unreadable`` says why a snapshot that was
+    are those that are to blame, with the error: they are passed over. ``again`` is the end of the log when the state
+    was restored: what was said before of records up to there is replaced once they have been folded anew
+    (``UNKNOWN``: where it ends is still to be asked). ``unreadable`` says why a snapshot that was
     found could not be used, ``snapshot_time`` when (epoch ms) the one in force was taken.
     """
 
@@ -53,6 +56,7 @@ class Partition:
     queued: int = 0
     dirty: bool = False
     everything: bool = True
+    again: int | None = None
     flush_due: float = 0.0
     fold_due: float = 0.0
     progress_at: float | None = None
@@ -144,6 +148,15 @@ class Partition:
         """For how long (s) records have waited in the log, none having come; 0 when all is as it should be."""
         waits = self.end > self.expected and not self.queue and self.lost is None
         return now - self.watched_from if waits else 0.0
+
+    def whole(self) -> bool:
+        """Whether everything is to be told now: after a restart, and again when what was folded before it has been
+        folded anew. A reader goes by the offset, and what it was told of a later one stands until then.
+        """
+        whole, self.everything = self.everything, False
+        if self.again is not None and self.state.applied + 1 >= self.again:
+            whole, self.again = True, None
+        return whole
 
     def forget_queue(self) -> None:
         """Drop what waits; the log delivers it again from ``expected`` on."""

@@ -6,7 +6,7 @@ added to the sum and handed on, so that what follows (windows, slots) costs what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -112,6 +112,8 @@ class _Queued:
     source: int
     scope: Numbers
     cells: CubeCells
+    erased: bool = False
+    """They hold nothing any more, nor do their sketches."""
 
 
 @dataclass(slots=True)
@@ -187,7 +189,43 @@ class CubeTable:
             for (measure, name), column in cells.columns.items()
         }
         nothing = replace(cells, columns=columns, sketches={}, carried=True)
-        self._enqueue(_Queued(source, scope[~again], nothing))
+        self._enqueue(_Queued(source, scope[~again], nothing, erased=True))
+
+    def clear(self, source: int, named: Iterable[tuple[CubeCells, Sequence[str]]], watermark: int) -> None:
+        """Let go of what ``source`` has told of cells other than those ``named`` (with the strings of their scopes),
+        as far as it still holds such panes at its ``watermark``.
+        """
+        self._lay()
+        size = self._told.size
+        keys = self._told_cells.keys()
+        gone = (keys & np.uint64((1 << _SOURCE_BITS) - 1)).view(np.int64) == source
+        for cells, strings in named:
+            scope = self.scopes.numbers(cells.scopes, strings)[cells.scope]
+            told = self._rows(scope, cells.pane.astype(np.int64), np.full(scope.size, source))[1]
+            gone[told[told < size]] = False
+        rows = (keys >> np.uint64(_SOURCE_BITS)).view(np.int64)
+        pane = self.pane[rows]
+        gone &= (pane != BASE) & (pane >= floor_behind(self.cube, watermark)) & ~self._empty(size)
+        if not gone.any():
+            return
+        scope, pane = self.scope[rows[gone]], pane[gone]
+        columns = {
+            (measure, name): np.full(scope.size, _neutral(name))
+            for measure, held in self._told.columns.items()
+            for name in held
+        }
+        nowhere = np.empty((0, len(self.cube.dimensions)), np.int32)
+        nothing = CubeCells(self.cube.id, nowhere, scope, pane, columns)
+        self._enqueue(_Queued(source, scope, nothing, erased=True))
+
+    def _empty(self, size: int) -> Mask:
+        """Which of the first ``size`` told cells hold nothing."""
+        empty = np.ones(size, np.bool_)
+        for columns in self._told.columns.values():
+            for name in ("n", "sum"):
+                if name in columns:
+                    empty &= columns[name][:size] == 0
+        return empty
 
     def deltas(self) -> list[Delta]:
         """What has changed since this was last asked."""
@@ -275,6 +313,7 @@ class CubeTable:
         pane = np.concatenate([item.cells.pane for item in items]).astype(np.int64)
         source = np.concatenate([np.full(item.scope.size, item.source) for item in items])
         carried = np.concatenate([np.full(item.scope.size, item.cells.carried) for item in items])
+        erased = np.concatenate([np.full(item.scope.size, item.erased) for item in items])
         rows, told = self._rows(scope, pane, source)
         # Of several versions of a cell the last one counts; what comes too late for this table counts no more.
         last = np.empty(self._told.size, np.int64)
@@ -286,8 +325,8 @@ class CubeTable:
         for measure in self.cube.measures:
             if all((measure.id, "n") in item.cells.columns for item in items):
                 given = self._difference(measure.id, items, told, kept, place)
-                if carried.any() and measure.id in self._told.entries:
-                    given = self._erase(measure.id, given, told[kept[carried[kept]]], place)
+                if erased.any() and measure.id in self._told.entries:
+                    given = self._erase(measure.id, given, told[kept[erased[kept]]], place)
                 self.merged.combine(measure.id, rows[kept], given)
                 parts[measure.id] = given
         self._deltas.append(Delta(rows[kept], scope[kept], pane[kept], carried[kept], parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -115,6 +115,8 @@ class RunJudge:
             return
         for part in parts:
             self._take(part, source, load)
+        if partial.since < 0 and partial.digest == self.digest:
+            self._clear(parts)
         source.offset = partial.offset
         self._advance()
 
@@ -136,6 +138,18 @@ class RunJudge:
         )
         source.accounts = partial.accounts or source.accounts
         self.time = max(self.time, partial.time)
+
+    def _clear(self, parts: Sequence[Partial]) -> None:
+        """A source has told everything: cells that it did not name hold nothing.
+
+        One that was killed may have told of a cell that its successor, folding the same records in fewer steps, has
+        never seen change: a case that was overdue in between.
+        """
+        last = parts[-1]
+        level = last.time if last.complete else last.watermark
+        for name, table in self._cubes.items():
+            named = [(cells, part.strings) for part in parts for cells in part.cubes if cells.cube == name]
+            table.clear(last.partition, named, level)
 
     def _advance(self) -> None:
         if self._waits and (self.run != LIVE or self.time - self.first_time < _UNHEARD_HOLD_MS):

@@ -59,3 +59,15 @@ def test_a_partition_is_folded_when_a_call_is_worth_it() -> None:
     assert partition.ready(400, 2.0)
     partition.offer(1, bytes(100))
     assert partition.ready(400, 1.0)
+
+
+def test_everything_is_told_at_once_and_again_when_all_has_been_folded_anew() -> None:
+    """A reader keeps what it was told of later offsets until then."""
+    partition = Partition(0, Tally(0))
+    partition.again = 2
+    assert partition.whole()
+    partition.fold([(0, event("key", 1))], 1.0)
+    assert not partition.whole()
+    partition.fold([(1, event("key", 1))], 2.0)
+    assert partition.whole()
+    assert not partition.whole()

@@ -509,13 +509,12 @@ class RunState:
             self._count("late", np.count_nonzero(found.late))
         counted = found.counted & (self._present is not None)
         dropped = (found.counted | found.dropped) & ~counted
-        for mask, counter, code, message in (
-            (counted, "counted_late", "too_old", _TOO_OLD),
-            (dropped, "late_dropped", "late", _DROPPED),
-        ):
-            if mask.any():
-                self._count(counter, np.count_nonzero(mask))
-                self._list(rows.batch_rows()[mask], batch, frames, code, message)
+        if counted.any():
+            self._count("counted_late", np.count_nonzero(counted))
+            self._list(rows.batch_rows()[counted], batch, frames, "too_old", _TOO_OLD)
+        if dropped.any():
+            self._count("late_dropped", np.count_nonzero(dropped))
+            self._list(rows.batch_rows()[dropped], batch, frames, "late", _DROPPED)
 
     def _floor(self, type_: str, process: str) -> int:
         """Up to when events of a type have been folded into balances; ``START``: nothing has."""

@@ -142,9 +142,11 @@ class Scene:
             feeder.stop()
 
     def logs(self) -> str:
-        """The ends of the processes' logs."""
-        found = self.cluster.processes.items()
-        return "\n".join(f"--- {name}\n{tail(process.log)}" for name, process in found)
+        """How the processes are doing, and the ends of their logs."""
+        return "\n".join(
+            f"--- {name}, {'alive' if process.alive else 'ended'}: {process.parts()}\n{tail(process.log)}"
+            for name, process in self.cluster.processes.items()
+        )
 
     def _expected(self, closing: Sequence[Event]) -> Expected:
         expected = Expected.of(self.stream, closing)

@@ -6,9 +6,10 @@ Test files stand in the catalogue's folder under ``tests/``. Times are instants,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -19,7 +20,7 @@ from services.catalogue.documents import Duration, Model, Number
 from services.catalogue.load import load_catalogue
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import TESTS, Document, Path_, read_file
-from services.catalogue.rehearsal import Observed, Rehearsal, Sent
+from services.catalogue.rehearsal import InMemory, Observed, Rehearsal, Sent
 from services.catalogue.shape import explain_all
 from services.catalogue.words import parse_duration
 from services.domain.catalogue import Agg, Catalogue, EventType, FieldType, Kpi, MeasureSpec
@@ -29,6 +30,9 @@ from services.domain.lookups import Tables
 from services.errors import NotFound
 from services.lookups.files import tables_of
 from services.lookups.rows import RowReader, WrongRowError
+
+Rehearse = Callable[[Catalogue, str, Sequence[Sent], Tables], Rehearsal]
+"""What plays the events of a test; see ``Rehearsal``."""
 
 _NAMED = ("subject", "corrects", "cancels")
 _SLACK = 1e-6
@@ -135,20 +139,21 @@ class TestOutcome:
         return {**asdict(self), "passed": self.passed}
 
 
-def run_tests(folder: Path, evaluator: Evaluator | None = None) -> list[TestOutcome]:
-    """Run the tests of the catalogue in ``folder``. Raises ``CatalogueError`` where the catalogue has problems
-    and ``NotFound`` where it has no tests.
+def run_tests(
+    folder: Path, evaluator: Evaluator | None = None, rehearse: Rehearse | None = None
+) -> list[TestOutcome]:
+    """Run the tests of the catalogue in ``folder``, in memory unless ``rehearse`` plays them elsewhere. Raises
+    ``CatalogueError`` where the catalogue has problems and ``NotFound`` where it has no tests.
     """
     catalogue = load_catalogue(folder, evaluator)
     files = sorted(path for path in (folder / TESTS).rglob("*") if path.suffix in {".yaml", ".yml"})
     if not files:
         raise NotFound(f"there are no tests in {folder / TESTS}", remedy=f"write one, {TESTS}/first.yaml say")
-    return [outcome for path in files for outcome in _run_file(catalogue, path, folder, evaluator)]
+    play = rehearse or partial(InMemory, load=lambda text: load_program(text, evaluator))
+    return [outcome for path in files for outcome in _run_file(catalogue, path, folder, play)]
 
 
-def _run_file(
-    catalogue: Catalogue, path: Path, folder: Path, evaluator: Evaluator | None
-) -> Iterator[TestOutcome]:
+def _run_file(catalogue: Catalogue, path: Path, folder: Path, rehearse: Rehearse) -> Iterator[TestOutcome]:
     name = str(path.relative_to(folder))
     documents, problems = read_file(path, name)
     for document in documents:
@@ -160,16 +165,16 @@ def _run_file(
         tables = tables_of(folder, catalogue)
         problems += _add_rows(document, file, tables)
         for index, case in enumerate(file.tests):
-            failures = tuple(_run(catalogue, document, index, file, _Engine(evaluator, tables)))
+            failures = tuple(_run(catalogue, document, index, file, _Stage(rehearse, tables)))
             yield TestOutcome(name, case.name, failures)
     if problems:
         yield TestOutcome(name, "the file can be read", tuple(map(str, problems)))
 
 
-class _Engine(NamedTuple):
+class _Stage(NamedTuple):
     """What tests run with."""
 
-    evaluator: Evaluator | None
+    rehearse: Rehearse
     tables: Tables
 
 
@@ -189,20 +194,14 @@ def _add_rows(document: Document, file: TestFile, tables: Tables) -> Iterator[Pr
 
 
 def _run(
-    catalogue: Catalogue, document: Document, index: int, file: TestFile, engine: _Engine
+    catalogue: Catalogue, document: Document, index: int, file: TestFile, stage: _Stage
 ) -> Iterator[str]:
     case = file.tests[index]
     start = _instant(file.start) or 0
     place: Path_ = ("tests", index)
     sent = [one for number, event in enumerate(case.events) for one in _sent(catalogue, event, start, number)]
     wanted = [(_at(one.at, start), number, one) for number, one in enumerate(case.expect)]
-    rehearsal = Rehearsal(
-        catalogue,
-        to_text(catalogue),
-        lambda text: load_program(text, engine.evaluator),
-        sent,
-        engine.tables,
-    )
+    rehearsal = stage.rehearse(catalogue, to_text(catalogue), sent, stage.tables)
     for at, number, one in sorted(wanted, key=lambda entry: entry[:2]):
         rehearsal.run_to(at)
         for failure in _compare(catalogue, one, rehearsal.values):

@@ -1,7 +1,8 @@
-"""The engine in memory, on one partition and a clock that tests move: intake → OBSERVE → JUDGE → values."""
+"""A run of fixture events on a clock that tests move: intake → OBSERVE → JUDGE → values."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,8 +21,9 @@ from services.domain.state import Emission, State
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
 from services.intake.marks import marks_of
+from services.ports import Append
 
-_TENANT, _RUN = "default", "live"
+_RUN = "live"
 _MINUTE = 60_000
 _TICKS_PER_GAP = 200
 _EVENT_BYTES = 256 << 10
@@ -60,32 +62,33 @@ class _Partition:
             self.offset += len(values)
 
 
-class Rehearsal:
-    """One run of events through the engine; ``run_to`` moves time, ``values`` are what was told last."""
+class Rehearsal(ABC):
+    """One run of events through an engine; ``run_to`` moves time, ``values`` are what was told last."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         text: str,
-        load: Callable[[str], Program],
         events: Sequence[Sent],
         tables: Tables,
+        *,
+        tenant: str = "default",
+        topic: str = "events",
+        partitions: int = 1,
     ) -> None:
         """``text`` is the canonical catalogue; ``events`` may come in any order; ``tables`` are its look-ups."""
         self._events = sorted(events, key=lambda event: event.arrives, reverse=True)
         self._validator = Validator(catalogue, max_event_bytes=_EVENT_BYTES, tables=tables)
         self._framer = Framer(
             catalogue,
-            heads(_TENANT, _RUN, 0, catalogue.digest),
-            "events",
-            1,
+            heads(tenant, _RUN, 0, catalogue.digest),
+            topic,
+            partitions,
             frame_events=10_000,
             frame_bytes=_EVENT_BYTES,
             marks=marks_of(catalogue, _RUN),
         )
         self._text = text
-        self._observer = _Partition(Observer(0, load, JUDGES, partitions=1))
-        self._judges = [_Partition(Judge(judge, load, 1)) for judge in range(JUDGES)]
         self._now: int | None = None
         self.values: dict[tuple[str, Scope], Observed] = {}
         self.refused: list[tuple[int, str]] = []
@@ -101,7 +104,15 @@ class Rehearsal:
             self._arrive(self._events[-1].arrives)
         self._tick_to(at)
         self._append(self._framer.mark(Kind.TICK, at))
-        self._pass_on()
+        self._settle()
+
+    @abstractmethod
+    def _append(self, records: Sequence[Append]) -> None:
+        """Hand records to the engine."""
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """Have the engine say all that there is to say of them; ``_keep`` it."""
 
     def _arrive(self, at: int) -> None:
         """All that arrives in this millisecond, in one frame."""
@@ -123,30 +134,6 @@ class Rehearsal:
             self._append(self._framer.mark(Kind.TICK, moment))
         self._now = at
 
-    def _append(self, records: Sequence[Any]) -> None:
-        """Let records be observed, and what cases pass on because of them."""
-        values = [record.value for record in records]
-        while values:
-            self._observer.take(values)
-            emissions = self._observer.state.emit()
-            self._forward(emissions)
-            values = [one.value for one in emissions if one.topic == "events"]
-
-    def _forward(self, emissions: Sequence[Emission]) -> None:
-        for judge, partition in enumerate(self._judges):
-            said = [one.value for one in emissions if one.topic == "judging" and one.partition == judge]
-            partition.take([value for value in said if isinstance(value, bytes)])
-
-    def _pass_on(self) -> None:
-        """Emit until there is nothing more to say."""
-        for partition in self._judges:
-            for _ in range(_TURNS):
-                told = [one.value for one in partition.state.emit() if isinstance(one.value, KpiValues)]
-                for values in told:
-                    self._keep(values)
-                if not any(values.values or values.removed for values in told):
-                    break
-
     def _keep(self, told: KpiValues) -> None:
         if told.keyframe:
             for key in [key for key in self.values if key[0] in {value.kpi for value in told.values}]:
@@ -156,3 +143,45 @@ class Rehearsal:
             self.values[key] = Observed(value.value, value.status, value.reason, value.samples)
         for kpi, scope in told.removed:
             self.values.pop((kpi, frozenset(scope.items())), None)
+
+
+class InMemory(Rehearsal):
+    """The engine's states on one partition, without a log."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        text: str,
+        events: Sequence[Sent],
+        tables: Tables,
+        load: Callable[[str], Program],
+    ) -> None:
+        super().__init__(catalogue, text, events, tables)
+        self._observer = _Partition(Observer(0, load, JUDGES, partitions=1))
+        self._judges = [_Partition(Judge(judge, load, 1)) for judge in range(JUDGES)]
+
+    def _append(self, records: Sequence[Append]) -> None:
+        """Let records be observed, and what cases pass on because of them."""
+        values = [record.value or b"" for record in records]
+        while values:
+            self._observer.take(values)
+            emissions = self._observer.state.emit()
+            self._forward(emissions)
+            values = [
+                one.value for one in emissions if isinstance(one.value, bytes) and one.topic == "events"
+            ]
+
+    def _forward(self, emissions: Sequence[Emission]) -> None:
+        for judge, partition in enumerate(self._judges):
+            said = [one.value for one in emissions if one.topic == "judging" and one.partition == judge]
+            partition.take([value for value in said if isinstance(value, bytes)])
+
+    def _settle(self) -> None:
+        """Emit until there is nothing more to say."""
+        for partition in self._judges:
+            for _ in range(_TURNS):
+                told = [one.value for one in partition.state.emit() if isinstance(one.value, KpiValues)]
+                for values in told:
+                    self._keep(values)
+                if not any(values.values or values.removed for values in told):
+                    break

@@ -13,14 +13,14 @@ import pytest
 
 from tests.cli.command import COMMAND, Answer, environment, sightline
 from tests.cli.test_commands import free_port, wait_until_ready
-from tests.unit.catalogue.test_lookups_guide import write_example
+from tests.guides import write_guide
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     """Where the example is served."""
     (tmp_path / "company").mkdir()
-    write_example(tmp_path / "company")
+    write_guide("lookups.md", tmp_path / "company")
     port = free_port()
     settings = {
         "SIGHTLINE_BROKER__URL": f"embedded://{tmp_path}/log",

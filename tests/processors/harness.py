@@ -13,10 +13,13 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from services.adapters.log import open_log
+from services.catalogue.canonical import load_program
+from services.domain.judge import Judge
+from services.domain.observe import Observer
 from services.health import PartitionHealth
 from services.ports import Append, Log, Record, TopicSpec
 from services.settings import Broker, Processing, Settings
-from services.topics import Topics
+from services.topics import JUDGE_PARTITIONS, Topics
 from stream_processors.processor import Factory, Processor
 from tests.processors.tally import Tally, Totals, frame
 
@@ -130,6 +133,33 @@ class Site:
                 counts[key] += 1
                 sums[key] += amount
         return {key: (counts[key], sums[key]) for key in counts}
+
+
+class Engines(Site):
+    """A site with the engine's own states."""
+
+    def processor(self, log: Log, *, snapshot_ms: int = 50, instance: str = "") -> Processor:
+        settings = Settings(
+            broker=Broker(url=self.url, prefix=self.prefix, partitions=PARTITIONS),
+            processing=Processing(flush_ms=20, linger_ms=5, snapshot_ms=snapshot_ms, instance=instance),
+        )
+        return Processor(
+            settings,
+            self.topics,
+            log,
+            lambda number: Observer(number, load_program, JUDGE_PARTITIONS, partitions=PARTITIONS),
+            lambda number: Judge(number, load_program, PARTITIONS),
+        )
+
+
+async def read_on(log: Log, topic: TopicSpec, offsets: dict[int, int]) -> list[bytes]:
+    """What has come since ``offsets``, which move on."""
+    found = []
+    async for batch in log.read(topic.name, dict(offsets), follow=False):
+        for record in batch:
+            offsets[record.partition] = record.offset + 1
+            found.append(record.value or b"")
+    return found
 
 
 async def read_all(log: Log, topic: TopicSpec) -> list[bytes]:

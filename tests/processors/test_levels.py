@@ -5,16 +5,11 @@ from __future__ import annotations
 import random
 
 from services import records
-from services.catalogue.canonical import load_program, to_text
+from services.catalogue.canonical import to_text
 from services.domain.facts import KpiValues
 from services.domain.frames import Kind, decode
-from services.domain.judge import Judge
-from services.domain.observe import Observer
 from services.ports import Log
-from services.settings import Broker, Processing, Settings
-from services.topics import JUDGE_PARTITIONS
-from stream_processors.processor import Processor
-from tests.processors.harness import PARTITIONS, Site, of, read_all, until
+from tests.processors.harness import PARTITIONS, Engines, Site, of, read_all, until
 from tests.unit.domain.test_levels_equal_joined import (
     END,
     LEVELS,
@@ -30,21 +25,8 @@ from tests.unit.domain.test_levels_equal_joined import (
 _SEED = 11
 
 
-class Levels(Site):
-    """A site with the engine's own states."""
-
-    def processor(self, log: Log, *, snapshot_ms: int = 50, instance: str = "") -> Processor:
-        settings = Settings(
-            broker=Broker(url=self.url, prefix=self.prefix, partitions=PARTITIONS),
-            processing=Processing(flush_ms=20, linger_ms=5, snapshot_ms=snapshot_ms, instance=instance),
-        )
-        return Processor(
-            settings,
-            self.topics,
-            log,
-            lambda number: Observer(number, load_program, JUDGE_PARTITIONS, partitions=PARTITIONS),
-            lambda number: Judge(number, load_program, PARTITIONS),
-        )
+class Levels(Engines):
+    """A site whose values are read."""
 
     async def values(self, log: Log) -> Values:
         """What was said last."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.catalogue.canonical import load_program, to_text
 from services.catalogue.load import load_catalogue
-from services.catalogue.rehearsal import Observed, Rehearsal, Sent
+from services.catalogue.rehearsal import InMemory, Observed, Sent
 from services.domain.catalogue import Catalogue
 from services.domain.facts import Reason, Status
 from services.domain.lookups import EVER, FOREVER, LookupRow, LookupTable
@@ -90,7 +90,7 @@ def observed(
         )
         for number, (at, cents, currency) in enumerate(sales)
     ]  # fmt: skip
-    rehearsal = Rehearsal(catalogue, to_text(catalogue), load_program, events, {"fx": table})
+    rehearsal = InMemory(catalogue, to_text(catalogue), events, {"fx": table}, load_program)
     rehearsal.run_to(START + 30 * MINUTE)
     scope = frozenset() if site is None else frozenset({("site", site)})
     nothing = Observed(None, Status.UNKNOWN, Reason.NO_DATA, 0)

@@ -13,6 +13,7 @@ from services.catalogue import documents, fixtures
 from services.catalogue.fixtures import run_tests
 from services.catalogue.load import lint_folder
 from services.catalogue.reference import SECTIONS, table
+from tests.guides import write_guide
 
 DOCS = Path(__file__).parents[3] / "docs"
 DOC = (DOCS / "catalogue.md").read_text(encoding="utf-8")
@@ -58,14 +59,7 @@ PAGES = ["catalogue.md", "cases.md", "levels.md", "stock.md", "calendars.md"]
 @pytest.mark.parametrize("page", PAGES)
 def test_the_examples_are_a_catalogue_without_problems_whose_tests_pass(page: str, tmp_path: Path) -> None:
     """Whoever copies them has something that works."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
-    tests = [block for block in blocks if block.startswith("# tests/")]
-    (tmp_path / "tests").mkdir()
-    for test in tests:
-        name = re.match(r"# tests/(\S+)\n", test)
-        assert name
-        (tmp_path / "tests" / name.group(1)).write_text(test)
-    (tmp_path / "catalogue.yaml").write_text("---\n".join(block for block in blocks if block not in tests))
+    write_guide(page, tmp_path)
     assert lint_folder(tmp_path, CelEvaluator()) == []
     outcomes = run_tests(tmp_path)
     assert outcomes

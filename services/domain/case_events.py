@@ -99,7 +99,7 @@ def hits(
     events: CaseEvents, steps: Mapping[str, Sequence[str]], filters: Mapping[str, Filter]
 ) -> Iterator[Hits]:
     """Which of ``events`` count as which step; ``steps`` are the names by event type."""
-    if not events.keys.size:
+    if not (events.keys if events.only is None else events.only).size:
         return
     for step in steps.get(events.type, ()):
         compiled = filters.get(step)

@@ -56,6 +56,8 @@ Cells = Callable[[Cube, Scopes], CellTable]
 """What makes the table of a cube."""
 Said = tuple[int, int]
 """(when it was said, the instant that was named)"""
+Waiting = dict[str, list[CaseEvents]]
+"""Process → events that its cases are still to fold."""
 Readers = dict[Feed, list[tuple[CellTable, list[Measure]]]]
 
 
@@ -197,7 +199,7 @@ class RunState:
 
     def _fold(self, batch: Batch, frames: Frames, keep: Mask | None, levels: Numbers) -> None:
         top = int(levels.max())
-        events: dict[str, list[CaseEvents]] = {}
+        events: Waiting = {}
         after: dict[str, Late] = {}
         for group, rows in batch.rows(keep):
             type_, process, primary, _ = group
@@ -208,7 +210,7 @@ class RunState:
             self._late(type_, self._lateness(group, timed, rows, after), rows, batch, frames)
             self._forgotten(self._floor(type_, process), told, rows, batch, frames)
             if self._corrections.concern(type_):
-                self._correct(type_, process, rows, batch, frames, primary=primary)
+                self._correct(type_, process, rows, batch, frames, events=events, primary=primary)
                 if self._corrections.hold(type_, process):
                     continue
             self.passing.hear(process, Heard(type_, rows, batch.frames, self._this_minute))
@@ -217,8 +219,7 @@ class RunState:
             if process in self.cases:
                 copies = CaseEvents(type_, rows.hash("key"), rows, rows.texts)
                 events.setdefault(process, []).append(copies)
-        for process, batches in events.items():
-            self._tell(self.cases[process].update(batches))
+        self._update(events)
 
     def hear(self, frames: Frames) -> None:
         """Fold copies of events that cases of other partitions pass on, which time does not depend on."""
@@ -228,11 +229,13 @@ class RunState:
             return
         batch = Batch(news, self._interner)
         self._count("passed", batch.n)
+        events: Waiting = {}
         for (type_, process, *_), rows in batch.rows(None):
             if self._corrections.hold(type_, process):
                 told = Heard(type_, rows, news, self._this_minute)
                 found = copies_heard(self._corrections, process, told)
-                self._restate(type_, process, found, told)
+                self._restate(type_, process, found, told, events)
+        self._update(events)
         self.passing.settle(self._this_minute)
         self._leave(self.watermark.value)
 
@@ -456,13 +459,22 @@ class RunState:
         return levels
 
     def _correct(
-        self, type_: str, process: str, rows: BlockRows, batch: Batch, frames: Frames, *, primary: bool
+        self,
+        type_: str,
+        process: str,
+        rows: BlockRows,
+        batch: Batch,
+        frames: Frames,
+        *,
+        events: Waiting,
+        primary: bool,
     ) -> None:
         """Let events of a type that corrects, is corrected or reverses another take back what they replace."""
         came = _ingest(rows, frames)
         for event, found in self._corrections.update(type_, process, rows, came, primary=primary):
             self._read_standing(event, found.told, self._readers, self._present)
-            self._restate(event, process, found, Heard(type_, rows, batch.frames, self._this_minute))
+            heard = Heard(type_, rows, batch.frames, self._this_minute)
+            self._restate(event, process, found, heard, events)
             if primary:
                 self._count("duplicates", found.duplicates)
                 self._count("corrections", found.corrections)
@@ -470,13 +482,23 @@ class RunState:
                 beyond = rows.batch_rows()[found.beyond]
                 self._list(beyond, batch, frames, "beyond_horizon", _BEYOND)
 
-    def _restate(self, event: str, process: str, found: Corrected, told: Heard) -> None:
-        """Let cases take back what no longer stands, and what they passed on of it."""
+    def _restate(self, event: str, process: str, found: Corrected, told: Heard, events: Waiting) -> None:
+        """Let cases take back what no longer stands, and what they passed on of it; what counts now joins the
+        ``events`` that wait, which are folded before anything is taken back, since it may be one of them.
+        """
         if process in self.cases:
-            cases = self.cases[process]
-            self._tell(cases.take_back([found.gone]))
-            self._tell(cases.update([found.heard, cases.known(found.standing)]))
+            cases, waiting = self.cases[process], events.setdefault(process, [])
+            if found.gone.keys.size:
+                self._tell(cases.update(waiting))
+                self._tell(cases.take_back([found.gone]))
+                waiting[:] = [cases.known(found.standing)]
+            waiting.append(found.heard)
         self.passing.correct(event, process, found, told)
+
+    def _update(self, events: Waiting) -> None:
+        """Fold what waits."""
+        for process, batches in events.items():
+            self._tell(self.cases[process].update(batches))
 
     def _lateness(
         self,

@@ -22,7 +22,7 @@ from services.ports import Append
 from services.settings import Broker, Settings
 from services.topics import Topics
 
-LOAD = Load(warm=450_000, measured=750_000, partitions=4, together=4_000)
+LOAD = Load(warm=240_000, measured=480_000, partitions=4, together=4_000)
 SNAPSHOT_MS = 4_000
 """More often than in production, so that a short run holds its share of them."""
 AIMS = {("observe",): 250_000, ("observe", "judge"): 200_000}

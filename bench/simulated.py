@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count, islice
 from pathlib import Path
@@ -80,7 +80,7 @@ def _hastened(
     event: SimulatedEvent, time: int, haste: int, instants: Mapping[str, list[str]]
 ) -> dict[str, Any]:
     """The event at ``time``, and what it names as far from it as ``haste`` makes it."""
-    told = event.cloudevent() | {"time": rfc3339(time)}
+    told = replace(event, time=time).cloudevent()
     named = [name for name in instants[event.type] if name in event.data]
     if named:
         away = {name: _epoch_ms(event.data[name]) - event.time for name in named}

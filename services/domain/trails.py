@@ -7,7 +7,7 @@ promise, when it is done, what is left) stands in columns of the case, or beside
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,9 +35,9 @@ class Track(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """What a track keeps: of which of the events that were taken, under which keys (of case, event and track)."""
+    """What tracks keep: of which of the events that were taken, under which keys (of case, event and track)."""
 
-    track: int
+    track: Codes
     at: Places
     keys: Hashes
     values: Numbers
@@ -53,10 +53,14 @@ class Trails:
         self._stories = stories
         self._tracks = [_promises(layout, name) for name in layout.current]
         self._first = len(self._tracks)
-        self._terms = {name: terms(source) for name, source in layout.process.remainders.items()}
         self._done = _done(layout)
         self.scale = scale_of(layout)
         self._tracks += [_movements(layout, name) for name in layout.process.movements]
+        self._by_step: dict[str, list[tuple[int, Track]]] = {}
+        for number, track in enumerate(self._tracks):
+            for step in track.steps:
+                self._by_step.setdefault(step, []).append((number, track))
+        self._factors = {name: self._factor(source) for name, source in layout.process.remainders.items()}
         self._index = Index()
         self._chains = Chains()
         self._time = np.full(_LEAST, NEVER)
@@ -86,21 +90,26 @@ class Trails:
 
     def add(self, taken: Taken, found: Places) -> None:
         """Take events, each of the case in row ``found``; one that comes again changes nothing."""
-        for said in self._read(taken):
-            upserted, _ = self._index.upsert(said.keys)
-            if len(self) > self._time.size:
-                self._hold(self._columns())
-            self._chains.grow(len(self))
+        said = self._read(taken)
+        if said is None:
+            return
+        upserted, before = self._index.upsert(said.keys)
+        if len(self) > self._time.size:
+            self._hold(self._columns())
+        self._chains.grow(len(self))
+        entries, first = upserted, np.arange(upserted.size)
+        if len(self) - before < upserted.size:  # some are not new, or repeated
             entries, first = np.unique(upserted, return_index=True)
-            at = said.at[first]
-            loose = self._chains.case[entries] < 0
-            self._chains.link(entries[loose], found[at[loose]])
-            self._time[entries], self._tie[entries] = taken.time[at], taken.tie[at]
-            self._track[entries], self._value[entries] = said.track, said.values[first]
+        at = said.at[first]
+        loose = self._chains.case[entries] < 0
+        self._chains.link(entries[loose], found[at[loose]])
+        self._time[entries], self._tie[entries] = taken.time[at], taken.tie[at]
+        self._track[entries], self._value[entries] = said.track[first], said.values[first]
 
     def withdraw(self, taken: Taken, found: Places) -> None:  # noqa: ARG002  # as ``add``
         """These events never happened: their entries count for nothing, until they come again."""
-        for said in self._read(taken):
+        said = self._read(taken)
+        if said is not None:
             entries = self._index.find(said.keys)
             self._track[entries[entries >= 0]] = _WITHDRAWN
 
@@ -142,7 +151,7 @@ class Trails:
             own = self._track[moved.entries] == track
             found[name] = np.zeros(rows.size, np.int64)
             np.add.at(found[name], moved.local[own], self._value[moved.entries[own]])
-        for name in self._terms:
+        for name in self._factors:
             left = moved.before[name]
             found[name] = np.zeros(rows.size, np.int64)
             np.add.at(found[name], moved.local, left)
@@ -195,34 +204,37 @@ class Trails:
         self._tie, self._track = held["tie"], held["track"]
         self._left = {name: held[f"left.{name}"] for name in self._left}
 
-    def _read(self, taken: Taken) -> Iterator[Entries]:
-        """What each track keeps of what was taken."""
+    def _read(self, taken: Taken) -> Entries | None:
+        """What the tracks keep of what was taken; None: nothing."""
+        found = []
         for hit, part in taken.parts():
-            for number, track in enumerate(self._tracks):
-                if hit.step not in track.steps:
-                    continue
+            tracks = self._by_step.get(hit.step, ())
+            own = item_keys(taken.keys[part], hit.hash("identity")) if tracks else taken.keys[part]
+            for number, track in tracks:
                 values = track.read(hit)
                 at = (values != NULL).nonzero()[0]
-                salt = np.array([number + 1], np.uint64)
-                keys = item_keys(item_keys(taken.keys[part][at], hit.hash("identity")[at]), salt)
-                yield Entries(number, at + part.start, keys, values[at])
+                keys = item_keys(own[at], np.array([number + 1], np.uint64))
+                found.append(Entries(np.full(at.size, number, np.int32), at + part.start, keys, values[at]))
+        return Entries(*map(np.concatenate, zip(*found, strict=True))) if found else None
+
+    def _factor(self, source: str) -> Numbers:
+        """By track, how often its entries are added to a remainder; the last is for what was withdrawn."""
+        found, factors = np.zeros(len(self._tracks) + 1, np.int64), terms(source)
+        for number, name in enumerate(self.layout.process.movements, self._first):
+            found[number] = factors.get(name, 0)
+        return found
 
     def _sorted(self, rows: Places) -> Codes:
         """All entries of some cases, in order of (case, time, tie, track)."""
         entries = self._chains.of(rows)
-        keys = (self._track, self._tie, self._time, self._chains.case)
-        return entries[np.lexsort([key[entries] for key in keys])]
+        last = self._tie[entries].astype(np.int64) * (len(self._tracks) + 1) + self._track[entries]
+        return entries[np.lexsort([last, self._time[entries], self._chains.case[entries]])]
 
     def _derive(self, entries: Codes, local: Places, n: int, new: Cases) -> None:
         track, time, value = self._track[entries], self._time[entries], self._value[entries]
-        for remainder, factors in self._terms.items():
-            change, asked = np.zeros(entries.size, np.int64), np.zeros(entries.size, np.bool_)
-            for number, name in enumerate(self.layout.process.movements, self._first):
-                factor = factors.get(name, 0)
-                own = track == number
-                change[own] = factor * value[own]
-                asked |= own & (factor > 0)
-            went = course(local, time, change, asked, n)
+        for remainder, factors in self._factors.items():
+            factor = factors[track]
+            went = course(local, time, factor * value, factor > 0, n)
             self._left[remainder][entries] = went.left
             for column in self._done.get(remainder, ()):
                 new.wide[column] = np.where(

@@ -67,11 +67,6 @@ class Company:
         """Whether customer service answers at ``at``."""
         return _OPENS <= self.minute(at) // 60 < _CLOSES
 
-    def shift(self, at: int) -> str:
-        """Early (6 to 14 o'clock), late (14 to 22) or night."""
-        hour = self.minute(at) // 60
-        return "early" if 6 <= hour < 14 else "late" if 14 <= hour < 22 else "night"
-
     def minute(self, at: int) -> int:
         """The minute of the local day."""
         return (at - self.midnight(at)) // MINUTE

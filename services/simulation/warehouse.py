@@ -27,7 +27,6 @@ class _Wave:
     id: str
     site: str
     departs: int
-    departure: str
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -60,11 +59,10 @@ class Warehouse:
         if not lines:
             return
         world = self._world
-        minute = world.company.minute(departs)
-        wave = _Wave(world.number("WV"), site, departs, f"{minute // 60:02d}:{minute % 60:02d}")
+        wave = _Wave(world.number("WV"), site, departs)
         world.send(
             now, "wms", "wave.released", wave.id,
-            wave_id=wave.id, site=site, departure=wave.departure, departs_at=rfc3339(departs), lines=len(lines),
+            wave_id=wave.id, site=site, departs_at=rfc3339(departs), lines=len(lines),
         )  # fmt: skip
         zones: dict[str, Waiting] = defaultdict(list)
         for order, line in lines:
@@ -73,8 +71,7 @@ class Warehouse:
             wave.pending[order.id] += 1
             world.send(
                 now + world.within(10 * MINUTE), "wms", "line.released", line.id,
-                line_id=line.id, wave_id=wave.id, site=site, zone=zone,
-                departure=wave.departure, departs_at=rfc3339(departs),
+                line_id=line.id, wave_id=wave.id, site=site, zone=zone, departs_at=rfc3339(departs),
             )  # fmt: skip
         for zone, own in zones.items():
             for first in range(0, len(own), _LIST):
@@ -92,7 +89,7 @@ class Warehouse:
         short = [self._taken(now, wave, order, line) for order, line in lines].count(True)
         world.send(
             now, "wms", "pick.completed", wave.id,
-            wave_id=wave.id, site=wave.site, zone=zone, shift=world.company.shift(now),
+            wave_id=wave.id, site=wave.site, zone=zone,
             lines=len(lines), short=short, hours=f"{took:.4f}",
         )  # fmt: skip
 
@@ -156,8 +153,7 @@ class Warehouse:
         world.send(
             now, "wms", "goods.issued", document,
             document=document, line_id=line.id, delivery_id=delivery, site=site,
-            shift=world.company.shift(now), category=line.category, item=line.item,
-            quantity=quantity, uom=line.unit,
+            category=line.category, item=line.item, quantity=quantity, uom=line.unit,
         )  # fmt: skip
         self._books.issued(now, line.category, quantity * line.size)
         if not world.likely(_WRONG):

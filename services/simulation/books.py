@@ -10,8 +10,8 @@ from typing import Any
 
 from services.simulation.company import CATEGORIES, FRANC, HOUR, SECOND
 from services.simulation.events import money, rfc3339
+from services.simulation.stock import daily_pieces
 from services.simulation.world import World
-from services.simulation.yard import daily_pieces
 
 _SENDS = 2 * HOUR
 _CENT = Decimal("0.01")
@@ -34,7 +34,6 @@ class Books:
     def __init__(self, world: World) -> None:
         self._world = world
         self._days: dict[date, _Day] = {}
-        self._planned: dict[tuple[str, str], int] = {}
         world.at(world.company.midnight(world.now, 1) + _SENDS, self._send)
 
     def issued(self, now: int, category: str, pieces: int) -> None:
@@ -59,10 +58,8 @@ class Books:
                 mean = int(daily_pieces(world.company, category, site) * world.chance.uniform(0.97, 1.03))
                 world.send(
                     now, "erp", "demand.planned", f"{site}/{category}", sent=sent,
-                    site=site, category=category, pieces_per_day=mean,
-                    replaces=self._planned.get((site, category), 0),
+                    plan_id=f"{site}/{category}", site=site, category=category, pieces_per_day=mean,
                 )  # fmt: skip
-                self._planned[site, category] = mean
         return len(world.company.sites) * len(CATEGORIES)
 
     def end(self, now: int, complete_until: int, records: int) -> None:

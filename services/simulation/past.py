@@ -10,14 +10,16 @@ from services.simulation.books import Books, cohort
 from services.simulation.company import CATEGORIES, HOUR, SECOND
 from services.simulation.orders import Orders
 from services.simulation.returns import REASONS, SHARE
+from services.simulation.stock import Stock, daily_pieces
 from services.simulation.world import World
-from services.simulation.yard import daily_pieces, open_stock
 
-_DAYS = 31
+_DAYS = 36
+_AFTER = 10
+"""So many days after the shipment what comes back has come back."""
 _EVENING = 7 * HOUR
 
 
-def tell(world: World, books: Books, orders: Orders) -> None:
+def tell(world: World, books: Books, orders: Orders, stock: Stock) -> None:
     """Have it sent at once."""
     company, now = world.company, world.now
     records, evening = 0, now - _EVENING
@@ -27,11 +29,12 @@ def tell(world: World, books: Books, orders: Orders) -> None:
             {one: int(daily_pieces(company, one) * world.chance.uniform(0.9, 1.1)) for one in CATEGORIES}
         )
         records += books.cohort(company.day(begins), ends - SECOND, evening, shipped)
-        for category, pieces in shipped.items():
-            _came_back(world, begins + 12 * HOUR, evening, cohort(category, company.day(begins)), pieces)
+        back = company.midnight(now, days + _AFTER) + 12 * HOUR
+        for category, pieces in shipped.items() if back < now else ():
+            _came_back(world, back, evening, cohort(category, company.day(begins)), pieces)
     records += books.plan(evening, evening)
     books.end(now, now, records)
-    open_stock(world, evening)
+    stock.open(evening)
     orders.place_earlier(evening)
 
 

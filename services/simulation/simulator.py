@@ -13,6 +13,7 @@ from services.simulation.orders import Orders
 from services.simulation.returns import Returns
 from services.simulation.scenarios import DEFAULT_LENGTH, Scenario
 from services.simulation.service import Service
+from services.simulation.stock import Stock
 from services.simulation.warehouse import Warehouse
 from services.simulation.world import World
 from services.simulation.yard import Yard
@@ -24,10 +25,12 @@ class Simulator:
     def __init__(self, company: Company, seed: int, start: int) -> None:
         self.world = world = World(company, seed, start)
         self._books = Books(world)
+        self._stock = Stock(world)
         self._carriers = Carriers(world, Service(world).promise_broken)
-        self._orders = Orders(world, Warehouse(world, self._carriers, self._books).accept)
+        warehouse = Warehouse(world, self._carriers, self._books, self._stock)
+        self._orders = Orders(world, warehouse.accept)
         Returns(world, self._books)
-        Yard(world)
+        Yard(world, self._stock)
 
     @property
     def company(self) -> Company:
@@ -41,7 +44,7 @@ class Simulator:
 
     def tell_past(self) -> None:
         """Begin with what was before: stock, a plan, the evening's orders, a month of cohorts."""
-        past.tell(self.world, self._books, self._orders)
+        past.tell(self.world, self._books, self._orders, self._stock)
 
     def start(self, scenario: Scenario, length: int = DEFAULT_LENGTH) -> None:
         """Let something go wrong from now on."""

@@ -10,6 +10,7 @@ from services.simulation.carriers import Carriers, Delivery
 from services.simulation.company import HOUR, MINUTE, RELEASED
 from services.simulation.events import rfc3339
 from services.simulation.orders import Line, Order, cut, promise_anew
+from services.simulation.stock import Stock
 from services.simulation.world import World
 
 _REASONS = ("wrong batch", "wrong bin", "label")
@@ -32,12 +33,13 @@ class _Wave:
 
 
 class Warehouse:
-    """All sites. What is packed goes to the ``carriers``, what is issued into the ``books``."""
+    """All sites. What is packed goes to the ``carriers``, what is issued is booked and leaves the ``stock``."""
 
-    def __init__(self, world: World, carriers: Carriers, books: Books) -> None:
+    def __init__(self, world: World, carriers: Carriers, books: Books, stock: Stock) -> None:
         self._world = world
         self._carriers = carriers
         self._books = books
+        self._stock = stock
         self._waiting: dict[str, Waiting] = {site: [] for site in world.company.sites}
         for site in world.company.sites:
             self._next_wave(world.now, site)
@@ -152,7 +154,8 @@ class Warehouse:
         document = world.number("GI")
         world.send(
             now, "wms", "goods.issued", document,
-            document=document, line_id=line.id, delivery_id=delivery, site=site,
+            document=document, line_id=line.id, delivery_id=delivery,
+            stock_id=self._stock.moved(site, line.category, -quantity * line.size), site=site,
             category=line.category, item=line.item, quantity=quantity, uom=line.unit,
         )  # fmt: skip
         self._books.issued(now, line.category, quantity * line.size)
@@ -162,7 +165,9 @@ class Warehouse:
         def reverse(at: int) -> None:
             world.send(
                 at, "wms", "goods.issue_reversed", document,
-                document=document, line_id=line.id, site=site, reason=world.one_of(_REASONS),
+                document=document, line_id=line.id,
+                stock_id=self._stock.moved(site, line.category, quantity * line.size), site=site,
+                reason=world.one_of(_REASONS),
             )  # fmt: skip
             self._books.issued(now, line.category, -quantity * line.size)
             world.at(at + MINUTE, lambda later: self._issue(later, site, delivery, line, quantity))

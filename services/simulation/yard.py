@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from services.simulation.company import CATEGORIES, MINUTE, Company
+from services.simulation.company import CATEGORIES, MINUTE
 from services.simulation.orders import CASES
-from services.simulation.world import SKEW, World
+from services.simulation.stock import Stock, daily_pieces
+from services.simulation.world import World
 
 _BRINGS = 0.4
-_LINES_PER_ORDER = 2.17
-_PIECES_PER_CASE = 1.99
-_PIECES = 17.5
-_OPENING_DAYS = 11.0
 
 
 class Yard:
-    """The yard and the receiving docks."""
+    """The yard and the receiving docks. What is put away adds to the ``stock``."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, stock: Stock) -> None:
         self._world = world
+        self._stock = stock
         world.often(world.company.trucks_per_hour, self._arrive)
 
     def _arrive(self, now: int) -> None:
@@ -43,33 +41,14 @@ class Yard:
         trucks = company.trucks_per_hour * 24 * _BRINGS / len(CATEGORIES)
         pieces = daily_pieces(company, category) / trucks * world.chance.uniform(0.7, 1.3)
         later = now + world.about(110 * MINUTE)
-        world.at(later, lambda at: receive(world, at, receipt, site, category, pieces=pieces))
+        world.at(later, lambda at: self._receive(at, receipt, site, category, pieces=pieces))
 
-
-def receive(world: World, now: int, receipt: str, site: str, category: str, *, pieces: float) -> None:
-    """Goods are put away, in whole cases."""
-    size = CATEGORIES[category][0]
-    world.send(
-        now, "wms", "goods.received", receipt,
-        receipt_id=receipt, site=site, category=category, item=f"{category}-1",
-        quantity=max(1, round(pieces / size)), uom=CASES,
-    )  # fmt: skip
-
-
-def open_stock(world: World, now: int) -> None:
-    """What lies in the warehouses at ``now``."""
-    for site in world.company.sites:
-        for category in CATEGORIES:
-            pieces = daily_pieces(world.company, category, site) * _OPENING_DAYS
-            receive(world, now, f"opening-{site}-{category}", site, category, pieces=pieces)
-
-
-def daily_pieces(company: Company, category: str, site: str | None = None) -> float:
-    """What is needed of a category on a day in the mean, at one site or at all."""
-    sizes = CATEGORIES[category]
-    per_line = 0.7 * _PIECES_PER_CASE * sum(sizes) / len(sizes) + 0.3 * _PIECES
-    whole = company.orders_per_hour * 24 * _LINES_PER_ORDER / len(CATEGORIES) * per_line
-    if site is None:
-        return whole
-    place, count = company.sites.index(site), len(company.sites)
-    return whole * float(((place + 1) / count) ** (1 / SKEW) - (place / count) ** (1 / SKEW))
+    def _receive(self, now: int, receipt: str, site: str, category: str, *, pieces: float) -> None:
+        """Goods are put away, in whole cases."""
+        size = CATEGORIES[category][0]
+        cases = max(1, round(pieces / size))
+        self._world.send(
+            now, "wms", "goods.received", receipt,
+            receipt_id=receipt, stock_id=self._stock.moved(site, category, cases * size), site=site,
+            category=category, item=f"{category}-1", quantity=cases, uom=CASES,
+        )  # fmt: skip

@@ -92,10 +92,17 @@ class Carriers:
     def _tender(self, now: int, delivery: Delivery, carrier: str, service: str) -> Shipment:
         shipment = Shipment(self._world.number("SH"), delivery, carrier, service)
         delivery.shipment = self._shipments[shipment.id] = shipment
+        complete = sum(completes for *_, completes in delivery.parts)
         due = max(now, delivery.departs) + _PICK_UP
         self._say(
-            now, "tendered", shipment, delivery_id=delivery.id, service=service, pick_up_by=rfc3339(due)
+            now, "tendered", shipment, delivery_id=delivery.id, order_id=delivery.order.id, lines=complete,
+            service=service, pick_up_by=rfc3339(due),
         )  # fmt: skip
+        for line, quantity, _ in delivery.parts:
+            self._world.send(
+                now, "tms", "line.tendered", line.id,
+                line_id=line.id, shipment_id=shipment.id, pieces=quantity * line.size,
+            )  # fmt: skip
         return shipment
 
     def _pick_up(self, now: int, shipment: Shipment) -> None:
@@ -150,13 +157,7 @@ class Carriers:
         delivery = shipment.delivery
         delivery.arrived = True
         self._shipments.pop(shipment.id, None)
-        complete = sum(completes for *_, completes in delivery.parts)
-        self._say(now, "delivered", shipment, order_id=delivery.order.id, lines=complete)
-        for line, quantity, _ in delivery.parts:
-            self._world.send(
-                now, "tms", "line.delivered", line.id,
-                line_id=line.id, shipment_id=shipment.id, pieces=quantity * line.size,
-            )  # fmt: skip
+        self._say(now, "delivered", shipment)
 
     # -- what goes wrong ---------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-"""What was before the simulation begins, told in a few words: stock, a plan, the evening's orders, and a month of what
-was shipped and came back, a day and category at a time.
+"""What was before the simulation begins, told in a few words: stock, a plan, the evening's orders, and five weeks of
+what was shipped and came back, a day and category at a time.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Simulator:
         return self.world.now
 
     def tell_past(self) -> None:
-        """Begin with what was before: stock, a plan, the evening's orders, a month of cohorts."""
+        """Begin with what was before: stock, a plan, the evening's orders, five weeks of cohorts."""
         past.tell(self.world, self._books, self._orders, self._stock)
 
     def start(self, scenario: Scenario, length: int = DEFAULT_LENGTH) -> None:

@@ -18,7 +18,7 @@ from services.domain.facts import KpiValue, KpiValues
 from services.domain.frames import Kind
 from services.domain.judge import Judge
 from services.domain.observe import Observer
-from services.domain.state import State
+from services.domain.state import Emission, State
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
 from services.intake.marks import Marks
@@ -57,7 +57,7 @@ class Engine:
         self._framer = Framer(
             catalogue, head, "events", 1, frame_events=4000, frame_bytes=400 << 10, marks=Marks(catalogue)
         )
-        self.observer = Observer(0, load_program, JUDGES)
+        self.observer = Observer(0, load_program, JUDGES, partitions=1)
         self._judges = [Judge(number, load_program, 1) for number in range(JUDGES)]
         self._take(self._framer.mark(Kind.CATALOGUE, lived.start, catalogue=to_text(catalogue)))
 
@@ -70,8 +70,14 @@ class Engine:
         self._take([*self._framer.take(at), *self._framer.marks(at), *self._framer.mark(Kind.TICK, at)])
 
     def _take(self, records: Sequence[Any]) -> None:
-        _fold(self.observer, [record.value for record in records])
-        told = [emission for emission in self.observer.emit() if emission.topic == "judging"]
+        values = [record.value for record in records]
+        while values:
+            _fold(self.observer, values)
+            told = self.observer.emit()
+            self._judge([emission for emission in told if emission.topic == "judging"])
+            values = [emission.value for emission in told if emission.topic == "events"]  # passed on to cases
+
+    def _judge(self, told: Sequence[Emission]) -> None:
         for number, judge in enumerate(self._judges):
             own = [emission.value for emission in told if emission.partition == number]
             _fold(judge, [value for value in own if isinstance(value, bytes)])

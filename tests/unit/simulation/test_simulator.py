@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -208,3 +209,42 @@ def test_a_larger_company_has_numbered_names() -> None:
     """For benchmarks: as many sites, carriers and channels as asked for."""
     company = many(40, 8, 5, 60_000.0)
     assert (len(company.sites), len(company.carriers), len(company.channels)) == (40, 8, 5)
+
+
+def test_trucks_leave_by_the_timetable_of_the_catalogue() -> None:
+    """Each at a time of its own site; the departure of a wave is the next one after its release."""
+    fields = load_catalogue(DEMO).events["wave.released"].fields
+    timetable = fields["departure"].cut_offs
+    assert timetable is not None
+    waves = of(hours(24), "wave.released")
+    assert len(waves) > 10
+    for wave in waves:
+        times = timetable.each.get(wave.data["site"], timetable.times)
+        leaves = datetime.fromisoformat(wave.data["departs_at"])
+        told, minute = COMPANY.minute(wave.time), leaves.hour * 60 + leaves.minute
+        assert minute == next((time for time in times if time > told), times[0])
+
+
+def test_one_site_after_the_other_is_counted_in_the_evening_and_little_is_missing() -> None:
+    """After the list that stock begins with: what the list, receipts and issues come to, less a bit."""
+    events = hours(27)
+    counted = [event for event in of(events, "stock.counted") if event.data["what"] == "count"]
+    assert len({event.data["site"] for event in counted}) == 1
+    assert {event.time for event in counted} == {MIDNIGHT + 20 * HOUR}
+    for count in counted:
+        own = [e for e in events if e.data.get("stock_id") == count.subject and e.time <= count.time]
+        reversed_ = {e.data["document"] for e in own if e.type == "goods.issue_reversed"}
+        book = next(e.data["pieces"] for e in own if e.type == "stock.counted")
+        for event in own:
+            if (
+                event.type in {"goods.received", "goods.issued"}
+                and event.data.get("document") not in reversed_
+            ):
+                pieces = event.data["quantity"] * (_size(event) if event.data["uom"] == "cases" else 1)
+                book += pieces if event.type == "goods.received" else -pieces
+        assert 0.997 * book <= count.data["pieces"] <= book
+
+
+def _size(event: SimulatedEvent) -> int:
+    category, _, number = event.data["item"].partition("-")
+    return CATEGORIES[category][int(number) - 1]

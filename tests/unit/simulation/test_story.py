@@ -78,7 +78,11 @@ def test_the_backlog_peaks_after_the_carrier_has_failed_and_is_gone_in_the_eveni
 def test_tickets_follow_two_hours_after_the_promises_that_were_broken() -> None:
     """Half of the lines that became past due did so about two hours before half of the customers asked."""
     start, events = lived().start, lived().events
-    came = {event.data["line_id"]: event.time for event in events if event.type == "line.delivered"}
+    proved = {event.subject: event.time for event in events if event.type == "shipment.delivered"}
+    tendered = [event.data for event in events if event.type == "line.tendered"]
+    came = {
+        data["line_id"]: proved[data["shipment_id"]] for data in tendered if data["shipment_id"] in proved
+    }
     ordered = [event.data for event in events if event.type == "line.ordered"]
     due = {data["line_id"]: _at(data["promised_by"]) for data in ordered}
     yesterday = range(start + FAILS, start + DAY)

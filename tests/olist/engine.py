@@ -87,6 +87,7 @@ class Said:
     counters: dict[str, int] = field(default_factory=dict)
     complete: set[int] = field(default_factory=set)
     told: set[int] = field(default_factory=set)
+    attempt: int = 0
 
     def hear(self, told: KpiValues | ClosedWindows) -> None:
         """Take what is new."""
@@ -98,6 +99,8 @@ class Said:
             if told.complete and told.part == told.parts - 1:
                 self.complete.add(told.partition)
             return
+        if told.attempt > self.attempt:  # a new one voids the windows of those before, as it does in history
+            self.attempt, self.windows = told.attempt, {}
         if told.complete:
             self.told.add(told.partition)
         for window in told.windows:

@@ -11,7 +11,7 @@ from pathlib import Path
 from services.adapters.cel import CelEvaluator
 from services.catalogue.canonical import load_program, to_text
 from services.catalogue.load import load_catalogue
-from services.domain.catalogue import Catalogue
+from services.domain.catalogue import Catalogue, KpiType
 from services.domain.facts import ClosedWindows, KpiValues
 from services.domain.frames import Kind, decode
 from services.domain.judge import Judge
@@ -99,6 +99,8 @@ class Said:
             if told.complete and told.part == told.parts - 1:
                 self.complete.add(told.partition)
             return
+        if told.attempt < self.attempt:
+            return
         if told.attempt > self.attempt:  # a new one voids the windows of those before, as it does in history
             self.attempt, self.windows = told.attempt, {}
         if told.complete:
@@ -116,10 +118,16 @@ class Said:
         """All values and windows, whatever their versions: equal means equal results.
 
         A scope or slot in which nothing (or nothing any more) counts may be told as zero, as a share of nothing, or not
-        at all.
+        at all; so may a slot in which a level is what it was in the slot before.
         """
-        values = {place: value for place, value in self.values.items() if value}
-        return values, {place: value for place, (_, value) in self.windows.items() if value}
+        levels = {kpi.name for kpi in catalogue().kpis.values() if kpi.type is KpiType.LEVEL}
+        windows: dict[object, float] = {}
+        before: tuple[object, float | None] = None, None
+        for (kpi, scope, start), (_, value) in sorted(self.windows.items()):
+            if value and (kpi not in levels or before != ((kpi, scope), value)):
+                windows[kpi, scope, start] = value
+            before = (kpi, scope), value
+        return {place: value for place, value in self.values.items() if value}, windows
 
     def by_state(self, kpi: str) -> dict[tuple[int, str], float]:
         """(start, state) → value of the history's windows."""

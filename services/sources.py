@@ -13,12 +13,13 @@ import numpy as np
 
 from services.catalogue.problems import did_you_mean
 from services.domain.aggregates import unpack_state
-from services.domain.catalogue import Catalogue, Kpi, KpiType, Source
+from services.domain.catalogue import Catalogue, FieldType, Kpi, KpiType, Source
 from services.domain.facts import ClosedWindow
 from services.domain.history import amended
 from services.domain.program import Program
 from services.domain.readings import Reading, reading
 from services.domain.source_events import BATCH, TOTALS
+from services.domain.watermark import FUTURE_MS
 from services.domain.windows import DAY, Span, period_span
 from services.errors import InvalidInput, NotFound
 from services.intake.amounts import rfc3339
@@ -94,8 +95,21 @@ class Sources:
         return sorted(found, key=lambda total: (-total.start, total.kpi))
 
     async def batch_event(self, tenant: str, source: str, complete_until: int, records: int | None) -> bytes:
-        """The event (JSON) that ends a batch. Its id is made of what it says: said again, it changes nothing."""
+        """The event (JSON) that ends a batch. Its id is made of what it says: said again, it changes nothing.
+        ``InvalidInput`` for an end that is still to come, and for a number of records that there cannot be.
+        """
         await self.declared(tenant, source)
+        if complete_until > self._clock.now() + FUTURE_MS:
+            raise InvalidInput(
+                "a batch cannot be complete until an instant that is still to come",
+                field="complete_until",
+                value=rfc3339(complete_until),
+                remedy="send the time of the last event that it can contain",
+            )
+        if records is not None and records < 0:
+            raise InvalidInput(
+                "there are no fewer records than none", field="records", value=records, remedy="count them"
+            )
         data: dict[str, Any] = {"complete_until": rfc3339(complete_until)}
         if records is not None:
             data["records"] = records
@@ -123,6 +137,7 @@ class Sources:
                 value=totals.count,
                 remedy="send count, or field and sum",
             )
+        _check_counted(catalogue, totals)
         span, now = day_of(declared, totals.day), self._clock.now()
         if now < span.start:
             raise InvalidInput(
@@ -136,6 +151,23 @@ class Sources:
         at = min(span.start + (now - span.start) // _SLOWER, span.end - 1)
         return _event(
             source, TOTALS, f"totals/{totals.day}/{totals.event}/{totals.field or ''}/{now}", at, data
+        )
+
+
+def _check_counted(catalogue: Catalogue, totals: Totals) -> None:
+    """Raise ``InvalidInput`` where there cannot be such a total."""
+    if totals.count is not None and totals.count < 0:
+        raise InvalidInput(
+            "there are no fewer events than none", field="count", value=totals.count, remedy="count them"
+        )
+    fields = catalogue.events[totals.event].fields
+    numbers = [name for name, one in fields.items() if one.type in {FieldType.INTEGER, FieldType.DECIMAL}]
+    if totals.field is not None and totals.field not in numbers:
+        raise InvalidInput(
+            f"{totals.event} has no number field {totals.field!r}",
+            field="field",
+            value=totals.field,
+            remedy=did_you_mean(totals.field, numbers) or "name a field that is an integer or a decimal",
         )
 
 

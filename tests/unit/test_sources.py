@@ -1,0 +1,81 @@
+"""What a source may say of its own events."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Source
+from services.domain.source_accounts import Accounts
+from services.errors import InvalidInput
+from services.sources import Sources, Totals
+from tests.unit.intake.given import StoppedClock
+
+NOON = 1_767_182_400_000
+"""2025-12-31 12:00 UTC."""
+DAY = 86_400_000
+CATALOGUE = Catalogue(
+    {
+        "order.placed": EventType(
+            "order.placed",
+            "",
+            {"amount": Field("amount", FieldType.DECIMAL), "site": Field("site", FieldType.STRING)},
+            {},
+            sources=("shop",),
+        )
+    },
+    {},
+    {},
+    sources={"shop": Source("shop", "", "me@example.com", timezone="UTC")},
+)
+
+
+class Known:
+    """The catalogue of every run."""
+
+    async def of(self, tenant: str, run: str) -> Catalogue:  # the port has them
+        return CATALOGUE
+
+
+def sources() -> Sources:
+    known: Any = Known()
+    nothing: Any = None
+    return Sources(nothing, known, StoppedClock(NOON))
+
+
+@pytest.mark.parametrize(
+    ("until", "records", "field"), [(NOON + DAY, 3, "complete_until"), (NOON - DAY, -1, "records")]
+)
+async def test_an_end_of_batch_that_cannot_be_is_refused_by_its_field(
+    until: int, records: int, field: str
+) -> None:
+    """What is still to come has not come completely, and there are no fewer records than none."""
+    with pytest.raises(InvalidInput) as refused:
+        await sources().batch_event("default", "shop", until, records)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("totals", "field"),
+    [
+        (Totals("order.placed", date(2025, 12, 30), count=-4), "count"),
+        (Totals("order.placed", date(2025, 12, 30), field="amout", sum="4"), "field"),
+        (Totals("order.placed", date(2025, 12, 30), field="site", sum="4"), "field"),
+    ],
+)
+async def test_a_total_that_cannot_be_is_refused_by_its_field(totals: Totals, field: str) -> None:
+    """A misspelt field would be compared with nothing, and nobody would know."""
+    with pytest.raises(InvalidInput) as refused:
+        await sources().totals_event("default", "shop", totals)
+    assert refused.value.field == field
+
+
+def test_a_batch_that_claims_the_future_is_complete_up_to_when_it_said_so() -> None:
+    """So that a wrong year does not make a source complete for ten years."""
+    accounts = Accounts()
+    accounts.hear("wms", {"batches": [(NOON + 3650 * DAY, 3)]}, NOON)
+    assert accounts.until("wms") == NOON + 300_000
+    accounts.hear("wms", {"batches": [(NOON + DAY, 3)]}, NOON + DAY)
+    assert accounts.until("wms") == NOON + DAY

@@ -252,31 +252,48 @@ class Refolding:
         offsets = {partition: at for partition, at in folded.starts.items() if at < ends[partition][1]}
         if not offsets:
             return True
+        fold = partial(_fold, wanted=wanted, asked=asked)
+        if skip:
+            fold = partial(_fold_chosen, wanted=wanted, asked=asked, ticks={})
         async for records in self._log.read(self._topics.events.name, offsets, follow=False):
             for place, piece in groupby(records, lambda one: (one.partition, one.offset // PIECE)):
                 mine = [one for one in piece if one.value is not None]
-                run = partial(_fold, folded.observers[place[0]], wanted, mine, asked, skip=skip)
-                await asyncio.to_thread(run)
+                await asyncio.to_thread(fold, folded.observers[place[0]], mine)
                 if clock() > until:
                     return False
         return True
 
 
-def _fold(observer: Observer, wanted: Wanted, records: Sequence[Record], asked: Asked, *, skip: bool) -> None:
-    """Fold one piece: what belongs to the run, and (``skip``) of that what can have to do with the window."""
-    chosen = []
-    for record in records:
-        if skip and is_tick(record.value or b""):
-            continue
-        head = _head(record)
-        if head is None or (head.tenant, head.run) != asked.key or (skip and _apart(head, asked)):
-            continue
-        chosen.append((record.offset, record.value or b""))
+def _fold(observer: Observer, records: Sequence[Record], *, wanted: Wanted, asked: Asked) -> None:
+    """Fold what of one piece belongs to the run."""
+    chosen = [record for record in records if _of_run(_head(record), asked)]
     if chosen:
-        wanted.place = chosen[0][0] // PIECE * PIECE
-        observer.fold(chosen)
+        wanted.place = chosen[0].offset // PIECE * PIECE
+        observer.fold([(record.offset, record.value or b"") for record in chosen])
         for run in observer.runs.values():
             run.letters = []
+
+
+def _fold_chosen(
+    observer: Observer, records: Sequence[Record], *, wanted: Wanted, asked: Asked, ticks: dict[int, Record]
+) -> None:
+    """Fold what of one piece can have to do with the window; and before each such record the last tick, which says
+    whether what the record holds is too old for its own pane. ``ticks`` are those that wait, by partition.
+    """
+    chosen: list[Record] = []
+    for record in records:
+        if is_tick(record.value or b""):
+            ticks[record.partition] = record
+            continue
+        head = _head(record)
+        if head is not None and _of_run(head, asked) and not _apart(head, asked):
+            chosen += [tick] if (tick := ticks.pop(record.partition, None)) else []
+            chosen.append(record)
+    _fold(observer, chosen, wanted=wanted, asked=asked)
+
+
+def _of_run(head: Head | None, asked: Asked) -> bool:
+    return head is not None and (head.tenant, head.run) == asked.key
 
 
 def _apart(head: Head, asked: Asked) -> bool:

@@ -184,6 +184,17 @@ async def test_a_count_lists_its_events_latest_first(lists: ContributorLists) ->
     assert found.items[0].scope == {"site": "W2"}
 
 
+async def test_what_was_too_old_is_listed_where_it_counted(log: EmbeddedLog) -> None:
+    """A fact of two months ago counts when it comes. Where nothing else was heard, ticks alone say how old it is."""
+    for minute in (1, 5, 9):
+        head = Head(Kind.TICK, "default", "live", 0, CATALOGUE.digest, NOON + minute * MINUTE)
+        await log.append([Append(TOPICS.events.name, partition, None, mark(head)) for partition in range(2)])
+    await log.append(frame(event("placed", "A", -60 * 24 * 60), event("placed", "B", 10)))
+    lists = ContributorLists(log, TOPICS, programs, load_program)
+    found = await lists.of("default", "live", Query("orders", {}), NOW)
+    assert (found.value, ids(found.items)) == (2.0, ["placed-B", "placed-A"])
+
+
 async def test_a_sum_lists_amounts_that_add_up_to_it(lists: ContributorLists) -> None:
     """The largest first; at a scope only what belongs to it."""
     found = await lists.of("default", "live", Query("revenue", {"site": "W1"}), NOW)

@@ -16,7 +16,6 @@ from services.domain.facts import BatchFact, SourceAccount
 from services.domain.rows import Rows
 from services.domain.sequences import Gap, Sequences
 from services.domain.source_events import PREFIX
-from services.domain.watermark import FUTURE_MS
 
 KEPT = 10
 """Batches that are remembered."""
@@ -39,8 +38,7 @@ class _Account:
         counted = self.since + (0 if before is None else before.counted)
         self.batches = [batch for batch in self.batches if batch is not before]
         self.batches = [*self.batches, BatchFact(until, records, counted, time)][-KEPT:]
-        known = min(until, time + FUTURE_MS)  # of what is still to come nobody has all
-        self.until = known if self.until is None else max(self.until, known)
+        self.until = until if self.until is None else max(self.until, until)
         self.since = 0
 
 

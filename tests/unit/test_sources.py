@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Source
-from services.domain.source_accounts import Accounts
 from services.errors import InvalidInput
 from services.sources import Sources, Totals
 from tests.unit.intake.given import StoppedClock
@@ -70,12 +69,3 @@ async def test_a_total_that_cannot_be_is_refused_by_its_field(totals: Totals, fi
     with pytest.raises(InvalidInput) as refused:
         await sources().totals_event("default", "shop", totals)
     assert refused.value.field == field
-
-
-def test_a_batch_that_claims_the_future_is_complete_up_to_when_it_said_so() -> None:
-    """So that a wrong year does not make a source complete for ten years."""
-    accounts = Accounts()
-    accounts.hear("wms", {"batches": [(NOON + 3650 * DAY, 3)]}, NOON)
-    assert accounts.until("wms") == NOON + 300_000
-    accounts.hear("wms", {"batches": [(NOON + DAY, 3)]}, NOON + DAY)
-    assert accounts.until("wms") == NOON + DAY

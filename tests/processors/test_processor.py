@@ -88,7 +88,7 @@ async def test_a_gap_heals_by_a_seek(site: Site) -> None:
         await consumer_of(processor).seek_wait(ahead)
         await site.append(log, range(100, 200))
         await site.settled(log, processor)
-        assert sum(health.seeks for health in of(processor, "observe")) >= len(ahead)
+        assert sum(health.seeks for health in of(processor, "observe")) > 0
         assert await site.told(log) == await site.expected(log)
 
 

@@ -54,7 +54,9 @@ def course(case: Places, time: Numbers, change: Numbers, asked: NDArray[np.bool_
     after = total - base
     left = np.maximum(after, 0) - np.maximum(after - change, 0)
     place = np.arange(case.size)
-    short = np.maximum.accumulate(np.where(after > 0, place, -1))[last]
+    # What is left counts at the end of an instant: in which order its movements come is nobody's promise.
+    over = np.append((case[1:] != case[:-1]) | (time[1:] != time[:-1]), True)  # a value, not a flag
+    short = np.maximum.accumulate(np.where((after > 0) & over, place, -1))[last]
     since = time[np.minimum(np.maximum(short + 1, first), last)]
     begun = np.full(cases, NEVER)
     np.minimum.at(begun, case[asked], time[asked])

@@ -39,6 +39,7 @@ def test_anything_else_is_no_remainder(source: str) -> None:
         ([(1, 10), (2, -15)], [10, -10], 2),
         ([(1, -10), (2, 10)], [0, 0], 2),
         ([(1, -10)], [0], NEVER),
+        ([(1, 10), (1, -10), (2, 5), (2, -5)], [10, -10, 5, -5], 1),  # what counts is the end of an instant
         ([], [], NEVER),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ _DRIVERS = {
 }
 
 
+_TRIES, _PAUSE_S = 400, 0.05
+
+
 class Connection:
     """Connections to one database; errors of the network or the disk are told as ``Unavailable``."""
 
@@ -33,6 +37,23 @@ class Connection:
     def sqlite(self) -> bool:
         """Whether it is SQLite rather than PostgreSQL."""
         return self.engine.dialect.name == "sqlite"
+
+    async def prepare(self) -> None:
+        """Have SQLite write ahead, in this file for good; before anything else. Raises ``Unavailable``.
+
+        Where several processes make a new database at once it does not wait for its turn, but refuses.
+        """
+        for left in reversed(range(_TRIES if self.sqlite else 0)):
+            try:
+                async with self.engine.connect() as connection:
+                    await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            except OperationalError as error:
+                if not left or "locked" not in str(error.orig):
+                    with _told():
+                        raise
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -118,6 +139,6 @@ def _engine(url: URL) -> AsyncEngine:
 def _configure(connection: Any, _: object) -> None:
     """FULL, not NORMAL: what the recorder has committed must outlast the offsets that it commits to the log."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-32000", "temp_store=MEMORY"):
+    for pragma in ("synchronous=FULL", "cache_size=-32000", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

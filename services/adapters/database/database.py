@@ -27,6 +27,7 @@ class Database:
         """Connect and bring the schema up to date. Raises ``Unavailable``."""
         from services.adapters.database.migrations import migrate  # noqa: PLC0415  # Alembic takes 0.4 s to import
 
+        await self._connection.prepare()
         await migrate(self._connection)
 
     async def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from services.domain.catalogue import Due, Process
@@ -145,8 +146,8 @@ class NaiveTable:
             moved = self.movements(case, step.done)
             asked = [time for time, _, wanted in moved if wanted]
             total, since = 0, None
-            for time, change, _ in moved:
-                total += change
+            for time, same in groupby(moved, key=lambda one: one[0]):
+                total += sum(change for _, change, _ in same)
                 since = None if total > 0 else time if since is None else since
             if asked and since is not None:
                 case.done[step.name] = max(since, opened, asked[0])

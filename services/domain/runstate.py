@@ -24,6 +24,7 @@ from services.domain.case_rows import Facts
 from services.domain.cases import CaseTable
 from services.domain.catalogue import EventType, Time
 from services.domain.cells import CellTable, next_leave
+from services.domain.continuity import MeasureKey, cases_go_on, measures_of
 from services.domain.corrections import Corrected, Corrections
 from services.domain.dedupe import Dedupe
 from services.domain.facts import Amendments, CaseFacts, DeadLetter
@@ -125,7 +126,7 @@ class RunState:
         new measure of a process starts from what the cases held say, one of correctable events from those remembered.
         """
         self._seal()
-        before = {(cube, measure) for cube, table in self.cells.items() for measure in table.measures}
+        before = measures_of(self.program)
         self._bind(program, catalogue)
         fresh: Readers = {
             feed: [(table, new) for table, measures in readers if (new := _without(table, measures, before))]
@@ -329,7 +330,7 @@ class RunState:
             table = CaseTable.of(program, name, self.strings)
             if name in self.openings:
                 table.open_at(self.openings[name][1])
-            if before is not None and name in held and _unchanged(before, program, name):
+            if before is not None and name in held and cases_go_on(before, program, name):
                 table.adopt(held[name])
             self.cases[name] = table
 
@@ -575,16 +576,8 @@ class RunState:
             )  # fmt: skip
 
 
-def _without(table: CellTable, measures: Sequence[Measure], known: set[tuple[str, str]]) -> list[Measure]:
+def _without(table: CellTable, measures: Sequence[Measure], known: frozenset[MeasureKey]) -> list[Measure]:
     return [measure for measure in measures if (table.cube.id, measure.id) not in known]
-
-
-def _unchanged(before: Program, after: Program, process: str) -> bool:
-    """Whether cases of a process can go on: it is told by the same steps of events with the same fields."""
-    old, new = before.catalogue.processes.get(process), after.catalogue.processes[process]
-    return old == new and all(
-        before.catalogue.events[event].fields == after.catalogue.events[event].fields for event in new.told_by
-    )
 
 
 def _ingest(rows: BlockRows, frames: Frames) -> Numbers:

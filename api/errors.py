@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.unusable import mistakes
 from services.errors import (
     Conflict,
     InvalidInput,
@@ -121,13 +122,7 @@ def install(app: FastAPI) -> None:
 
 
 def _unusable(error: RequestValidationError) -> Problem:
-    errors = [
-        {
-            "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
-            "message": each["msg"],
-        }
-        for each in error.errors()
-    ]
+    errors = mistakes(error)
     first = errors[0]
     return Problem(
         "urn:sightline:problem:invalid-input",
@@ -135,7 +130,9 @@ def _unusable(error: RequestValidationError) -> Problem:
         400,
         f"{first['field']}: {first['message']}",
         first["field"],
-        errors=errors,
+        first.get("value"),
+        first["remedy"],
+        errors,
     )
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from services.catalogue.problems import did_you_mean
 from services.contributor_details import Contributor, Counted, Details
 from services.domain.compile import fields_of
 from services.domain.contributors import (
@@ -120,7 +121,7 @@ class ContributorLists:
                 f"no KPI is called {query.kpi!r}",
                 field="name",
                 value=query.kpi,
-                remedy="GET /api/v1/kpis lists them",
+                remedy=did_you_mean(query.kpi, program.catalogue.kpis),
             )
         read = reading(program, query.kpi)
         window, position = _place(query, program, read, now)
@@ -241,7 +242,7 @@ def _check(query: Query, read: Reading, parts: Sequence[Part]) -> Part:
                 f"{read.kpi.name} has no dimension {dimension!r}",
                 field="scope",
                 value=dimension,
-                remedy=f"it has: {', '.join(read.kpi.dimensions) or 'none'}",
+                remedy=did_you_mean(dimension, read.kpi.dimensions) or "it has none: leave the scope out",
             )
     if query.part is not None and query.part not in parts:
         raise InvalidInput(

@@ -31,7 +31,7 @@ def try_(
     catalogue: Annotated[
         Path | None, typer.Option(help="The catalogue's folder.", show_default="the mapping's folder")
     ] = None,
-    server: Annotated[
+    url: Annotated[
         str | None, typer.Option(help="Ask the Sightline there for the cases that the files do not open.")
     ] = None,
     limit: Annotated[int, typer.Option(help="How many events, and how many refusals, are shown.")] = 10,
@@ -46,7 +46,7 @@ def try_(
 
     check_there(mapping, *paths)
     found = load_catalogue(catalogue or catalogue_beside(mapping), CelEvaluator())
-    knows = None if server is None else _Server(server).knows
+    knows = None if url is None else _Server(url).knows
     meant = in_zone_of_its_source(load_mapping(mapping, found), found)
     trial = asyncio.run(try_mapping(meant, paths, found, CelEvaluator(), limit=limit, knows=knows))
     if as_json:

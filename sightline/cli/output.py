@@ -32,7 +32,8 @@ def fail(error: SightlineError) -> None:
     """Tell a person what is wrong and what to do next."""
     errors.print(f"[bold red]error:[/] {escape(error.message)}")
     if error.field is not None:
-        errors.print(f"  [dim]field[/]  {escape(error.field)} = {escape(repr(error.value))}")
+        given = "" if error.value is None else f" = {error.value!r}"
+        errors.print(f"  [dim]field[/]  {escape(error.field + given)}")
     if error.remedy:
         errors.print(f"  [dim]try[/]    {escape(error.remedy)}")
 

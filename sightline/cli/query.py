@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.markup import escape
@@ -99,31 +100,49 @@ def _in_json(response: httpx2.Response) -> bool:
     return "json" in response.headers.get("content-type", "")
 
 
-def kpis(url: Url = None, run: Run = "live", as_json: Json = False) -> None:
+def kpis(
+    kpi: Annotated[str | None, typer.Argument(help="One KPI at all its scopes.", show_default="all")] = None,
+    url: Url = None,
+    run: Run = "live",
+    as_json: Json = False,
+) -> None:
     """List every KPI with its current value, target, status and age."""
-    data = get(url, "/api/v1/kpis", run=run)
+    data = get(url, "/api/v1/kpis" if kpi is None else f"/api/v1/kpis/{quote(kpi, safe='')}", run=run)
     if as_json:
         print_json(data)
         return
-    table = Table("KPI", "value", "target", "status", "age", box=None, header_style="dim")
+    table = Table("KPI" if kpi is None else "scope", "value", "target", "status", "age", box=None)
+    table.header_style = "dim"
     table.add_column("owner", overflow="fold")
-    for kpi in data["kpis"]:
-        definition, target = kpi["definition"], kpi["definition"]["target"]
-        total: dict[str, Any] = next((value for value in kpi["values"] if not value["scope"]), {})
-        value = total.get("value")
-        table.add_row(
-            definition["title"],
-            f"{_number(value)} {definition['unit']}" if value is not None else "-",
-            f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
-            GLYPHS[total.get("status", "unknown")] if target else "[dim]- no target[/]",
-            _age(total.get("age_ms")) + _held(total),
-            definition["owner"],
-        )
+    for one in data["kpis"]:
+        definition, values = one["definition"], one["values"]
+        if kpi is None:
+            total: dict[str, Any] = next((value for value in values if not value["scope"]), {})
+            table.add_row(definition["title"], *_row(definition, total))
+            continue
+        for value in values:
+            table.add_row(escape(_scope(value["scope"]) or "total"), *_row(definition, value))
     console.print(table)
-    for kpi in data["kpis"]:
-        if kpi["missing_rates"]:
-            named = ", ".join(kpi["missing_rates"])
-            console.print(f"[yellow]{escape(kpi['definition']['title'])}[/] lacks a rate: {escape(named)}")
+    for one in data["kpis"]:
+        if one["missing_rates"]:
+            named = ", ".join(one["missing_rates"])
+            console.print(f"[yellow]{escape(one['definition']['title'])}[/] lacks a rate: {escape(named)}")
+
+
+def _row(definition: dict[str, Any], told: dict[str, Any]) -> tuple[str, ...]:
+    """What is told of a KPI at a scope."""
+    value, target = told.get("value"), definition["target"]
+    return (
+        f"{_number(value)} {definition['unit']}" if value is not None else "-",
+        f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
+        GLYPHS[told.get("status", "unknown")] if target else "[dim]- no target[/]",
+        _age(told.get("age_ms")) + _held(told),
+        definition["owner"],
+    )
+
+
+def _scope(scope: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in scope.items())
 
 
 def _held(value: dict[str, Any]) -> str:
@@ -174,13 +193,12 @@ def cases(
     for header in ("case", "at step", "flags", "attributes"):
         table.add_column(header, overflow="fold")
     for case in data["cases"]:
-        attributes = ", ".join(f"{name}={value}" for name, value in case["attributes"].items())
         table.add_row(
             case["process"],
             case["case"],
             case["step"] or "-",
             ", ".join(flag.replace("_", " ") for flag in case["flags"]),
-            attributes,
+            _scope(case["attributes"]),
         )
     console.print(table)
 
@@ -205,7 +223,7 @@ def contributors(
 ) -> None:
     """List the events or cases that a KPI's value is made of, worst first."""
     params = {"scope": scope or None, "part": part, "from": from_, "to": to, "limit": limit, "run": run}
-    path = f"/api/v1/kpis/{kpi}/contributors"
+    path = f"/api/v1/kpis/{quote(kpi, safe='')}/contributors"
     if as_csv:
         typer.echo(get(url, path, **params, format="csv"), nl=False)
         return
@@ -223,8 +241,8 @@ def contributors(
         table.add_column(header, overflow="fold")
     for one in data["contributors"]:
         number = [] if data["number"] is None else ["-" if one["number"] is None else _number(one["number"])]
-        scope_ = ", ".join(f"{name}={value}" for name, value in one["scope"].items())
-        table.add_row(_moment(one["time"]), one["type"], one["id"], *number, scope_, one["link"] or "")
+        place = _scope(one["scope"])
+        table.add_row(_moment(one["time"]), one["type"], one["id"], *number, place, one["link"] or "")
     console.print(table)
     value = "-" if data["value"] is None else _number(data["value"])
     shown = len(data["contributors"])

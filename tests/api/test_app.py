@@ -140,6 +140,47 @@ async def test_no_operation_fails_whatever_it_is_asked(world: World, odd: str) -
                 assert response.status_code < 500 or path == "/readyz", target
                 if response.status_code >= 400 and path != "/readyz":
                     assert response.headers["content-type"] == "application/problem+json", target
+                if response.status_code == 400:
+                    problem = response.json()
+                    assert problem["field"], target
+                    assert problem["remedy"], target
+
+
+TOTALS = "/api/v1/sources/shop/totals"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "value", "remedy"),
+    [
+        ("/api/v1/kpis/orders/contributors?part=mises", None, "part", "mises", "did you mean 'misses'?"),
+        ("/api/v1/kpis/orders/contributors?part=x", None, "part", "x", "known: value, numerator, denominator, misses"),
+        ("/api/v1/kpis/orders/contributors?limit=0", None, "limit", "0", "write at least 1"),
+        ("/api/v1/history?slots=1001", None, "slots", "1001", "write at most 1000"),
+        ("/api/v1/history?slots=few", None, "slots", "few", "write a whole number"),
+        ("/api/v1/cases?overdue=perhaps", None, "overdue", "perhaps", "write true or false"),
+        (TOTALS, '{"event": "a", "day": "24.11.2026"}', "day", "24.11.2026", "write a day as in 2026-03-02"),
+        (TOTALS, '{"event": "a"}', "day", None, "add day"),
+        (TOTALS, '{"event": 3, "day": "2026-11-24"}', "event", "3", "write a text"),
+        (TOTALS, "[]", "body", "[]", "write a JSON object, with content-type: application/json"),
+        (TOTALS, "", "body", None, "send a JSON object, with content-type: application/json"),
+        (TOTALS, "{bad", "body", None, "send JSON: Expecting property name enclosed in double quotes at character 1"),
+        ("/api/v1/sources/shop/batches", '{"complete_until": [1]}', "complete_until", "[1]", "write a text"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_used_is_told_with_field_value_and_remedy(
+    world: World, path: str, body: str | None, field: str, value: str | None, remedy: str
+) -> None:
+    """Of a query and of a body alike; ``errors`` has each of them."""
+    if body is None:
+        response = await world.client.get(path)
+    else:
+        headers = {"content-type": "application/json"}
+        response = await world.client.post(path, content=body, headers=headers)
+    problem = response.json()
+    assert response.status_code == 400
+    assert (problem["field"], problem.get("value"), problem["remedy"]) == (field, value, remedy)
+    first = problem["errors"][0]
+    assert (first["field"], first.get("value"), first["remedy"]) == (field, value, remedy)
 
 
 def test_a_port_in_use_is_a_clear_message() -> None:

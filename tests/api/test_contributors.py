@@ -76,6 +76,7 @@ async def test_what_is_unknown_is_named(orders: World) -> None:
     """KPI, part and cursor."""
     unknown = await orders.client.get("/api/v1/kpis/ordres/contributors")
     assert (unknown.status_code, unknown.json()["detail"]) == (404, "no KPI is called 'ordres'")
+    assert unknown.json()["remedy"] == "did you mean 'orders'?"
     part = await orders.client.get(PATH, params={"part": "misses"})
     assert (part.status_code, part.json()["detail"]) == (400, "orders has no misses")
     assert (await orders.client.get(PATH, params={"part": "hits"})).status_code in {400, 422}

@@ -236,6 +236,14 @@ def test_up_serves_a_catalogue_until_interrupted(tmp_path: Path) -> None:
         assert "1 of 1 (value); the value they make is 1" in opened.out
         csv = sightline("contributors", "open_orders", "--csv", "--url", url, cwd=tmp_path)
         assert csv.out.splitlines()[1].startswith("SO-1,order,")
+        scopes = sightline("kpis", "orders", "--url", url, cwd=tmp_path)
+        assert [line.split()[0] for line in scopes.out.splitlines()[:2]] == ["scope", "total"]
+        for words in (("kpis", "ordres"), ("contributors", "ordres")):
+            misspelt = sightline(*words, "--url", url, cwd=tmp_path)
+            assert (misspelt.code, "did you mean 'orders'?" in misspelt.err) == (2, True), misspelt
+        part = sightline("contributors", "orders", "--part", "vale", "--url", url, cwd=tmp_path)
+        assert "part = 'vale'" in part.err
+        assert "did you mean 'value'?" in part.err
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors
@@ -245,6 +253,23 @@ def _orders(url: str) -> float | None:
     kpis = httpx2.get(f"{url}/api/v1/kpis").json()["kpis"]
     values = next(kpi["values"] for kpi in kpis if kpi["definition"]["name"] == "orders")
     return next((value["value"] for value in values if not value["scope"]), None)
+
+
+def test_every_command_that_asks_a_server_names_it_by_the_same_option(tmp_path: Path) -> None:
+    """``--url``: whoever knows one command knows them all."""
+    asking = (
+        ["kpis"],
+        ["cases"],
+        ["contributors"],
+        ["sources"],
+        ["reconcile"],
+        ["map", "try"],
+        ["lookups", "list"],
+    )
+    for words in asking:
+        told = sightline(*words, "--help", cwd=tmp_path)
+        assert "--url" in told.out, words
+        assert "--server" not in told.out, words
 
 
 def test_asking_a_server_that_is_away_says_how_to_start_it(tmp_path: Path) -> None:

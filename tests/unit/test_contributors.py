@@ -255,8 +255,8 @@ async def test_pages_follow_each_other(lists: ContributorLists) -> None:
 async def test_what_cannot_be_opened_is_said_with_a_remedy(lists: ContributorLists) -> None:
     """Unknown KPIs, dimensions and parts, half a window, a foreign cursor."""
     wrong = [
-        (Query("ordres", {}), NotFound, "GET /api/v1/kpis lists them"),
-        (Query("orders", {"carrier": "x"}), InvalidInput, "it has: site"),
+        (Query("ordres", {}), NotFound, "did you mean 'orders'?"),
+        (Query("orders", {"carrier": "x"}), InvalidInput, "known: site"),
         (Query("orders", {}, part=Part.MISSES), InvalidInput, "it has: value"),
         (Query("orders", {}, start=NOON), InvalidInput, "give both, or neither for the current window"),
         (Query("orders", {}, cursor="x"), InvalidInput, None),

@@ -1,4 +1,6 @@
-"""``lint`` and ``test`` with the CEL library behind the filters that need it; a folder's catalogue and its mappings."""
+"""``lint``, ``test`` and ``diff`` with the CEL library behind the filters that need it; a folder's catalogue and its
+mappings.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,8 @@ from pathlib import Path
 
 from services.adapters.cel import CelEvaluator
 from services.catalogue import fixtures, load
+from services.catalogue.canonical import load_program, to_text
+from services.catalogue.difference import Difference, difference
 from services.catalogue.fixtures import TestOutcome
 from services.catalogue.problems import Problem
 from services.domain.catalogue import Catalogue
@@ -35,3 +39,9 @@ def lint_folder(folder: Path) -> list[Problem]:
 def test_folder(folder: Path) -> list[TestOutcome]:
     """What came of the catalogue's tests."""
     return fixtures.run_tests(folder, CelEvaluator())
+
+
+def compare_folder(folder: Path, current: Catalogue) -> Difference:
+    """What the catalogue at ``folder`` means for ``current``; raises ``CatalogueError`` with all its problems."""
+    programs = [load_program(to_text(one), CelEvaluator()) for one in (current, load_folder(folder)[0])]
+    return difference(*programs)

@@ -1,14 +1,19 @@
-"""``init``, ``lint`` and ``test``: the catalogue, from its first file to its checks."""
+"""``init``, ``lint``, ``test`` and ``diff``: the catalogue, from its first file to its changes."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from sightline.cli.output import Json, console, print_json
+from sightline.cli.query import Url, asked
+
+if TYPE_CHECKING:
+    from services.catalogue.difference import Change, Difference
+    from services.domain.catalogue import Catalogue
 
 Folder = Annotated[Path, typer.Argument(help="The catalogue's folder.", show_default="this folder")]
 
@@ -59,3 +64,70 @@ def test(folder: Folder = Path(), as_json: Json = False) -> None:
         failed = sum(not outcome.passed for outcome in outcomes)
         console.print(f"{len(outcomes) - failed} passed, {failed} failed")
     raise typer.Exit(1 if any(not outcome.passed for outcome in outcomes) else 0)
+
+
+def diff(
+    folder: Folder = Path(),
+    against: Annotated[
+        Path | None, typer.Option(help="Compare with the catalogue in this folder, not with what is served.")
+    ] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a changed catalogue means for the one in force: what is new, goes on, begins anew or leaves."""
+    from sightline.catalogue import compare_folder, load_folder
+
+    current = served(url) if against is None else load_folder(against)[0]
+    print_difference(compare_folder(folder, current), as_json=as_json)
+
+
+def served(url: str | None) -> Catalogue:
+    """The catalogue in force where ``url`` says; raises as ``asked`` does."""
+    from services.catalogue.canonical import from_text
+
+    with asked(url, "/api/v1/catalogue") as response:
+        response.read()
+        return from_text(response.text)
+
+
+_SIGNS = {"new": "[green]+[/]", "words": "[dim]·[/]", "meaning": "[yellow]~[/]", "removed": "[red]-[/]"}
+_STARTS = {
+    "cells": "from what is measured already",
+    "cases": "from the cases that are remembered",
+    "corrections": "from the events that are remembered",
+    "nothing": "from what comes then",
+}
+
+
+def print_difference(found: Difference, *, as_json: bool) -> None:
+    """Every document that changes, and how many do not."""
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.to_builtins(found))
+        return
+    same = 0
+    for change in found.changes:
+        if change.outcome == "unchanged":
+            same += 1
+            continue
+        sign = _SIGNS[change.outcome]
+        console.print(f"{sign} [bold]{change.kind} {escape(change.name)}[/]  {escape(_what(change))}")
+        for reason in change.because:
+            console.print(f"    {escape(reason)}", style="dim")
+    console.print(f"{len(found.changes) - same} change, {same} stay as they are")
+
+
+def _what(change: Change) -> str:
+    """What becomes of a document, in words."""
+    kpi, fields = change.version != (None, None), ", ".join(change.fields)
+    begins = f"begins {_STARTS[change.start]}" if change.start is not None else ""
+    if change.outcome == "meaning" and kpi:
+        said = f"new version {change.version[1]}, {begins}" + (f": {fields}" if fields else "")
+    elif change.outcome == "words" and kpi:
+        said = f"same version: {fields}"
+    elif change.outcome == "new":
+        said = ", ".join(filter(None, ["new", begins]))
+    else:
+        said = fields or change.outcome
+    return said + (" (its cases are forgotten)" if change.forgets else "")

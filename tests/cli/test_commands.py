@@ -95,6 +95,28 @@ def test_a_failing_fixture_says_what_was_expected_and_what_came(tmp_path: Path) 
     assert "7" in told.out
 
 
+def test_diff_says_what_a_change_means(tmp_path: Path) -> None:
+    """Another title is words; another count is a new version; what does not lint is refused."""
+    sightline("init", "old", cwd=tmp_path)
+    sightline("init", "new", cwd=tmp_path)
+    kpis = tmp_path / "new" / "kpis.yaml"
+    text = kpis.read_text().replace("title: Order value today", "title: Revenue")
+    kpis.write_text(
+        text.replace(
+            "{agg: count, event: order.placed}", "{agg: distinct, event: order.placed, field: order_id}"
+        )
+    )
+    said = sightline("diff", "new", "--against", "old", cwd=tmp_path).out.splitlines()
+    assert said[0].startswith("~ Kpi orders  new version ")
+    assert said[0].endswith("begins from what comes then: measure.agg, measure.field")
+    assert said[1:] == ["· Kpi revenue  same version: title", "2 change, 5 stay as they are"]
+    data = json.loads(sightline("diff", "new", "--against", "old", "--json", cwd=tmp_path).out)
+    assert [one["outcome"] for one in data["changes"] if one["name"] == "revenue"] == ["words"]
+    kpis.write_text(text.replace("{agg: count", "{agg: cuont"))
+    refused = sightline("diff", "new", "--against", "old", cwd=tmp_path)
+    assert (refused.code, "kpis.yaml" in refused.err) == (2, True)
+
+
 def test_doctor_shows_some_problems_of_a_catalogue_and_counts_the_others(tmp_path: Path) -> None:
     """However many there are: ``lint`` lists them all."""
     sightline("init", "mine", cwd=tmp_path)

@@ -6,14 +6,17 @@ now with weight +1: sums of what was told are those of a history in which only t
 withdrawal that comes before what it withdraws waits for it.
 
 An entry leaves when nothing was said of its key for the horizon. What is then said of facts from before the horizon
-is *beyond* it: nobody knows any more what it corrects, so it counts at the moment at which it came, and is listed.
+is *beyond* it: nobody knows any more what it corrects, so it counts at the moment at which it came, and is listed. It
+is an entry like others all the same: what is said of the key from now on corrects it, and what is taken back is taken
+from the moment at which it counted. Cases, which are known by when their events occurred, are told that moment.
 
-About 60 bytes per entry and 8 for each number, 4 for each string that a measure reads.
+About 70 bytes per entry and 8 for each number, 4 for each string that a measure reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -76,10 +79,10 @@ class Said(NamedTuple, Generic[R]):
 
 
 class Change(NamedTuple):
-    """``told`` are rows with weight ±1, those taken back first. ``heard`` are the numbers of the rows that count now
-    (those beyond the horizon among them). ``gone`` are entries that stand no more, and
-    ``standing`` all that stand of the cases that these belonged to; both have the hash ``case``. ``duplicates`` and
-    ``corrections`` are counts, ``beyond`` the rows that came after the horizon.
+    """``told`` are rows with weight ±1, those taken back first. ``heard`` are the numbers of the rows that count now.
+    ``gone`` are entries that stand no more, and ``standing`` all that stand of the cases that these belonged to, at
+    the times at which they occurred; both have the hash ``case``. ``duplicates`` and ``corrections`` are counts,
+    ``beyond`` the rows that are the first of their keys and came after the horizon, in ascending order.
     """
 
     told: Columns
@@ -89,6 +92,16 @@ class Change(NamedTuple):
     duplicates: int
     corrections: int
     beyond: NDArray[np.intp]
+
+
+class _Age(NamedTuple):
+    """Per row: whether its key was first heard of beyond the horizon, and when it counts where that is not when it
+    says (else ``NULL``); and the rows by which such keys were first heard of.
+    """
+
+    late: Mask
+    counted: Numbers
+    first: NDArray[np.intp]
 
 
 class Ledger:
@@ -120,10 +133,8 @@ class Ledger:
 
     def update(self, said: Said[Any]) -> Change:
         """Take what events say; tell what has changed."""
-        beyond = self._beyond(said)
-        rows = np.ones(said.rows.n, np.bool_)
-        rows[beyond] = False
-        best, repeated = _best(said, np.flatnonzero(rows))
+        age = self._age(said)
+        best, repeated = _best(said)
         places, _ = self._index.upsert(said.keys[best])
         self._reserve(len(self))
         at = places.astype(np.int64)
@@ -133,12 +144,12 @@ class Ledger:
         wins = newer | ((said.version[best] == version) & (said.rank[best] > rank))
         wins &= ~self._again(said, at, best, newer)
         self._columns["touched"][at] = np.maximum(self._columns["touched"][at], said.came[best])
-        return self._replace(said, at[wins], best[wins], beyond, repeated)
+        return self._replace(said, at[wins], best[wins], age, repeated)
 
     def told(self) -> Columns:
         """All that is told of the entries that stand."""
         rows = self._standing_of(np.arange(len(self)))
-        return self._taken(rows[self._columns["primary"][rows]], 1)
+        return self._counting(rows[self._columns["primary"][rows]], 1)
 
     def adopt(self, other: Ledger) -> None:
         """Take over the entries of a ledger that kept other columns; what it did not keep is absent."""
@@ -173,19 +184,19 @@ class Ledger:
         self._reserve(len(self))
         self._chain_anew()
 
-    def _beyond(self, said: Said[Any]) -> NDArray[np.intp]:
-        """Rows of unknown keys whose facts are from before the horizon, unless a newer one precedes them."""
-        old: NDArray[np.intp] = (said.rows.number("time") < said.came - self._horizon_ms).nonzero()[0]
-        old = old[self._index.find(said.keys[old]) < 0] if old.size else old
-        if not old.size:
-            return old
-        _, key = np.unique(said.keys, return_inverse=True)
-        first = np.full(said.rows.n, said.rows.n)
-        newer = np.ones(said.rows.n, np.bool_)
-        newer[old] = False
-        np.minimum.at(first, key[newer], newer.nonzero()[0])
-        rows: NDArray[np.intp] = old[old < first[key[old]]]
-        return rows
+    def _age(self, said: Said[Any]) -> _Age:
+        """Facts from before the horizon count when they came, unless their key was heard of while it was known."""
+        came = said.came
+        old: Mask = said.rows.number("time") < came - self._horizon_ms
+        late, first = np.zeros(old.size, np.bool_), _NOTHING
+        if old.any():
+            found = self._index.find(said.keys)
+            late[found >= 0] = self._columns["late"][found[found >= 0]]
+            new = np.flatnonzero(found < 0)
+            _, begins, key = np.unique(said.keys[new], return_index=True, return_inverse=True)
+            late[new] = old[new[begins]][key]
+            first = np.sort(new[begins[old[new[begins]]]])
+        return _Age(late, np.where(late & old, came, NULL), first)
 
     def _again(self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp], newer: Mask) -> Mask:
         """Which say of an event what was said of the same one: then only the version is ``newer``."""
@@ -198,33 +209,32 @@ class Ledger:
         return same
 
     def _replace(
-        self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp], beyond: NDArray[np.intp], repeated: int
+        self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp], age: _Age, repeated: int
     ) -> Change:
         stood = self._standing_of(at)
         known = self._columns["version"][at] != UNSAID
-        gone = self._taken(stood, -1)
-        self._write(said, at, chosen)
-        stands = self._standing_of(at)
-        counted = beyond[~said.withdrawn[beyond]]
-        late = _of_rows(said, counted, self._kept, self._strings)
-        told = joined([gone, self._taken(stands, 1), late])
+        gone, taken = self._taken(stood, -1), self._counting(stood, -1)
+        self._write(said, at, chosen, age)
+        told = joined([taken, self._counting(self._standing_of(at), 1)])
         return Change(
             told if said.primary else told.take(_NOTHING),
-            np.concatenate([chosen[~said.withdrawn[chosen]], counted]),
+            chosen[~said.withdrawn[chosen]],
             gone,
             self._standing(gone.hash("case")),
             repeated,
             int(np.count_nonzero(known)),
-            beyond,
+            age.first,
         )
 
-    def _write(self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp]) -> None:
+    def _write(self, said: Said[Any], at: Rows64, chosen: NDArray[np.intp], age: _Age) -> None:
         columns = self._columns
         fresh = at[columns["version"][at] == UNSAID]
         moved = (columns["case"][at] != said.cases[chosen]) & (columns["version"][at] != UNSAID)
         columns["version"][at], columns["rank"][at] = said.version[chosen], said.rank[chosen]
         columns["stands"][at] = ~said.withdrawn[chosen]
         columns["primary"][at] = said.primary
+        columns["counted"][at] = age.counted[chosen]
+        columns["late"][at] |= age.late[chosen]
         # A withdrawal of a type of its own has none of these: they are not read then.
         read = _columns_of(said, self._kept)
         for name, values in read.items():
@@ -235,8 +245,17 @@ class Ledger:
         else:
             self._chain(fresh)
 
+    def _counting(self, at: Rows64, weight: int) -> Columns:
+        """Entries as rows that count: at their own times, or when they came."""
+        rows, counted = self._taken(at, weight), self._columns["counted"][at]
+        late = counted != NULL
+        if not late.any():
+            return rows
+        moments = {name: np.where(late, counted, rows.number(name)) for name in self._kept.moments}
+        return replace(rows, numbers={**rows.numbers, **moments})
+
     def _taken(self, at: Rows64, weight: int) -> Columns:
-        """Entries as rows."""
+        """Entries as rows at the times that they say."""
         kept, held = self._kept, self._columns
         return Columns(
             at.size,
@@ -293,8 +312,8 @@ class Ledger:
 class PassedLedger(Ledger):
     """One of copies that are passed on, of events of any age: who passes them on knows what he said of them before."""
 
-    def _beyond(self, said: Said[Any]) -> NDArray[np.intp]:  # noqa: ARG002  # as ``Ledger``
-        return _NOTHING
+    def _age(self, said: Said[Any]) -> _Age:
+        return _Age(np.zeros(said.rows.n, np.bool_), np.full(said.rows.n, NULL), _NOTHING)
 
 
 def _slots(kept: Kept) -> dict[str, tuple[int, type]]:
@@ -305,6 +324,8 @@ def _slots(kept: Kept) -> dict[str, tuple[int, type]]:
         "stands": (0, np.bool_),
         "primary": (0, np.bool_),
         "touched": (0, np.int64),
+        "late": (0, np.bool_),
+        "counted": (NULL, np.int64),
         "case": (0, np.uint64),
         "next": (-1, np.int32),
         **{f"number {name}": (NULL, np.int64) for name in (*kept.numbers, *kept.moments)},
@@ -325,37 +346,15 @@ def _columns_of(said: Said[Any], kept: Kept) -> dict[str, NDArray[Any]]:
     }
 
 
-def _of_rows(said: Said[Any], at: NDArray[np.intp], kept: Kept, strings: Strings) -> Columns:
-    """Rows that came beyond the horizon: they count when they came."""
-    rows = said.rows
-    return Columns(
-        at.size,
-        strings,
-        {
-            **{name: rows.number(name)[at] for name in kept.numbers},
-            **dict.fromkeys(kept.moments, said.came[at]),
-        },
-        {name: rows.code(name)[at] for name in kept.codes},
-        {name: rows.flag(name)[at] for name in kept.flags},
-        {
-            "identity": rows.hash("identity")[at],
-            "case": said.cases[at],
-            **{name: rows.hash(name)[at] for name in kept.hashes},
-        },
-        np.ones(at.size, np.int64),
-    )
-
-
-def _best(said: Said[Any], at: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
-    """Of the rows ``at`` the winner of each key; and how many say the same as another one."""
-    if not at.size:
-        return at, 0
-    keys, version, rank = said.keys[at], said.version[at], said.rank[at]
-    order = np.lexsort((rank, version, keys))
-    keys, version, rank = keys[order], version[order], rank[order]
+def _best(said: Said[Any]) -> tuple[NDArray[np.intp], int]:
+    """Of the rows the winner of each key; and how many say the same as another one."""
+    if not said.keys.size:
+        return _NOTHING, 0
+    order = np.lexsort((said.rank, said.version, said.keys))
+    keys, version, rank = said.keys[order], said.version[order], said.rank[order]
     same_key = keys[1:] == keys[:-1]
     same = same_key & (version[1:] == version[:-1]) & (rank[1:] == rank[:-1])
-    return at[order[np.concatenate([~same_key, [True]])]], int(np.count_nonzero(same))
+    return order[np.concatenate([~same_key, [True]])], int(np.count_nonzero(same))
 
 
 def joined(parts: Iterable[Columns]) -> Columns:

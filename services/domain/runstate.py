@@ -45,7 +45,7 @@ from services.domain.watermark import FUTURE_MS, START, Watermark
 
 MINUTE = 60_000
 _SEAL_MS = 10_000
-_BEYOND = "is from before the horizon of corrections: it counts when it came"
+_BEYOND = "is from before the horizon of corrections: it counts when it came, and takes nothing back"
 _TOO_OLD = "is older than history can be amended: it counts in the window that was current when it came"
 _DROPPED = "came after its window could still be amended"
 _FOLDED = "is from before the horizon of its balance: nobody knows whether it came before, nor what the book said then"

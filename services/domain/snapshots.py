@@ -14,7 +14,7 @@ from services.domain.columns import pack, unpack
 CHUNK_BYTES = 400 << 10
 _HEADS = 64 << 10  # kept free for names
 
-FORMAT = 3
+FORMAT = 4
 """Of what states write: raised with every change after which an older snapshot would be read wrongly."""
 
 _META = "meta"

@@ -97,15 +97,65 @@ def test_standing_entries_of_the_same_case_are_named(ledger: Ledger) -> None:
     assert change.standing.number("amount").tolist() == [60]
 
 
+def old(*facts: tuple[int, int, int], hours: int = 25, withdrawn: bool = False) -> Said[Columns]:
+    """What comes ``hours`` later of facts that happened at NOW."""
+    return said(*facts, came=NOW + hours * HOUR, time=NOW, withdrawn=withdrawn)
+
+
+def times(change: Change) -> list[int]:
+    """The hours after NOW at which the rows that are told count."""
+    return [(time - NOW) // HOUR for time in change.told.number("time").tolist()]
+
+
 def test_what_is_beyond_the_horizon_counts_when_it_came(ledger: Ledger) -> None:
     """Nobody knows any more what it corrects: it is named, and told at engine time."""
     ledger.update(said((1, 1, 50)))
     ledger.leave(NOW + 24 * HOUR)
-    change = ledger.update(said((1, 2, 70), came=NOW + 25 * HOUR, time=NOW))
-    assert told(change) == [(70, 1)]
-    assert change.told.number("time").tolist() == [NOW + 25 * HOUR]
+    change = ledger.update(old((1, 2, 70)))
+    assert (told(change), times(change)) == ([(70, 1)], [25])
     assert change.beyond.tolist() == [0]
-    assert len(ledger) == 0
+
+
+def test_what_counts_when_it_came_is_remembered(ledger: Ledger) -> None:
+    """A revision takes back what counted when the one before it came, and counts when it comes; the same again is a
+    duplicate. They correct what is known, and so are not beyond the horizon.
+    """
+    ledger.update(old((1, 1, 50)))
+    again = ledger.update(old((1, 1, 50), hours=26))
+    assert (told(again), again.duplicates, again.beyond.size) == ([], 1, 0)
+    change = ledger.update(old((1, 2, 70), hours=27))
+    assert (told(change), times(change)) == ([(50, -1), (70, 1)], [25, 27])
+    assert (change.corrections, change.beyond.size) == (1, 0)
+
+
+def test_a_withdrawal_leaves_the_moment_at_which_an_old_fact_counted(ledger: Ledger) -> None:
+    """Cases are told when it happened: they are known by that."""
+    ledger.update(old((1, 1, 50)))
+    change = ledger.update(said((1, FINAL, 0), came=NOW + 30 * HOUR, time=NOW + 30 * HOUR, withdrawn=True))
+    assert (told(change), times(change)) == ([(50, -1)], [25])
+    assert change.gone.number("time").tolist() == [NOW]
+
+
+def test_an_old_withdrawal_is_named_and_waits(ledger: Ledger) -> None:
+    """What it withdraws may still come; nothing counts."""
+    change = ledger.update(old((1, FINAL, 0), withdrawn=True))
+    assert (told(change), change.beyond.tolist()) == ([], [0])
+    assert told(ledger.update(old((1, 1, 50), hours=26))) == []
+
+
+def test_a_revision_that_moves_an_old_fact_into_the_horizon_counts_at_its_own_time(ledger: Ledger) -> None:
+    """And one that moves it back counts when it comes."""
+    ledger.update(old((1, 1, 50)))
+    moved = ledger.update(said((1, 2, 60), came=NOW + 26 * HOUR, time=NOW + 20 * HOUR))
+    assert (told(moved), times(moved)) == ([(50, -1), (60, 1)], [25, 20])
+    back = ledger.update(old((1, 3, 70), hours=27))
+    assert (told(back), times(back)) == ([(60, -1), (70, 1)], [20, 27])
+
+
+def test_how_old_facts_are_batched_makes_no_difference(ledger: Ledger) -> None:
+    """Several words of one old fact at once: the first is named, the highest version counts, when it came."""
+    change = ledger.update(old((1, 2, 70), (1, 1, 50), (1, 3, 80)))
+    assert (told(change), times(change), change.beyond.tolist()) == ([(80, 1)], [25], [0])
 
 
 def test_an_entry_stays_for_the_horizon_after_the_last_word(ledger: Ledger) -> None:

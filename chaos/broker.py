@@ -53,6 +53,14 @@ class Broker:
                 raise RuntimeError(f"broker {pid} does not end")
             time.sleep(0.05)
 
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open, and nobody answers."""
+        os.kill(self._pid(), signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self._pid(), signal.SIGCONT)
+
     def _pid(self) -> int:
         return int((self._folder / "pid").read_text())
 

@@ -26,6 +26,11 @@ class Broker(BaseModel):
     partitions: int = Field(
         16, ge=1, le=1024, description="partitions of the events topic; fixed once it exists"
     )
+    patience_ms: int = Field(
+        10_000,
+        ge=100,
+        description="an append to Kafka of which nothing is acknowledged for so long is given up (HTTP: 503)",
+    )
 
 
 class Database(BaseModel):

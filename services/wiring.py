@@ -24,7 +24,7 @@ def clock() -> Clock:
 
 def log(settings: Settings) -> Log:
     """The log that ``broker.url`` names, not yet started."""
-    return open_log(settings.broker.url)
+    return open_log(settings.broker.url, patience_s=settings.broker.patience_ms / 1000)
 
 
 def database(settings: Settings) -> Database:

@@ -10,6 +10,7 @@ from typing import cast
 from faust.types import TP
 
 from services.domain.state import State
+from services.ending import cancelled_from_within, ended
 from services.errors import Unavailable
 from services.health import ProcessorHealth
 from services.ports import Log
@@ -18,7 +19,6 @@ from services.topics import Topics
 from stream_processors import judge, observe
 from stream_processors.app import ProcessorApp, buffers, create_app, create_table
 from stream_processors.drive import Driver
-from stream_processors.ending import cancelled_from_within, ended
 from stream_processors.instance import Instance
 from stream_processors.sending import Sender
 from stream_processors.transports.seeking import SeekingConsumer

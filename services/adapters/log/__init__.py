@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 _REMEDY = "use embedded://PATH or kafka://HOST:PORT[,HOST:PORT]"
 
 
-def open_log(url: str, *, client_id: str = "sightline") -> Log:
+def open_log(url: str, *, client_id: str = "sightline", patience_s: float = 10.0) -> Log:
     """The log that ``url`` names, not yet started.
 
     ``embedded://relative/path`` or ``embedded:///absolute/path`` is a folder on this machine, and gives a
-    ``services.ports.LocalLog``; ``kafka://host:port[,host:port]`` is a cluster. Raises ``InvalidInput`` otherwise.
+    ``services.ports.LocalLog``; ``kafka://host:port[,host:port]`` is a cluster, which is
+    waited for ``patience_s`` at most. Raises ``InvalidInput`` otherwise.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or not rest:
@@ -29,5 +30,5 @@ def open_log(url: str, *, client_id: str = "sightline") -> Log:
     if scheme == "kafka":
         from services.adapters.log.kafka import KafkaLog  # noqa: PLC0415  # aiokafka is slow to import
 
-        return KafkaLog(rest, client_id=client_id)
+        return KafkaLog(rest, client_id=client_id, patience_s=patience_s)
     raise InvalidInput(f"{scheme!r} is no kind of log", field="broker.url", value=url, remedy=_REMEDY)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -16,6 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
+from services.adapters.log.producing import Producing
+from services.ending import ended
 from services.errors import Conflict, NotFound, TooLarge, Unavailable
 from services.ports import MAX_RECORD_BYTES, Append, Cleanup, Record, TopicSpec
 
@@ -26,15 +28,22 @@ _BATCH_BYTES = 256 << 10
 _FETCH_BYTES = 4 << 20
 _BATCH_RECORDS = 5_000
 _POLL_MS = 1_000
+_REQUEST_MS = 10_000
+"""A broker that is there and says nothing is tried anew after so long."""
+_STOP_S = 1.0
+"""A reader that ends has so long to leave its group; where the broker says nothing, the session timeout sees to it."""
 _SESSION_MS, _REBALANCE_MS, _HEARTBEAT_MS = 10_000, 20_000, 3_000
 
 
 class KafkaLog:
-    """A ``services.ports.Log`` on the cluster at ``bootstrap`` (``host:port[,host:port]``)."""
+    """A ``services.ports.Log`` on the cluster at ``bootstrap`` (``host:port[,host:port]``).
 
-    def __init__(self, bootstrap: str, *, client_id: str = "sightline") -> None:
-        self._bootstrap, self._client_id = bootstrap, client_id
-        self._producer: AIOKafkaProducer | None = None
+    ``patience_s``: an append during which nothing is acknowledged for so long is ``Unavailable``.
+    """
+
+    def __init__(self, bootstrap: str, *, client_id: str = "sightline", patience_s: float = 10.0) -> None:
+        self._bootstrap, self._client_id, self._patience = bootstrap, client_id, patience_s
+        self._producing: Producing | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._probe: AIOKafkaConsumer | None = None
         self._epoch = ""
@@ -42,19 +51,13 @@ class KafkaLog:
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
 
     async def start(self) -> None:
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
-            client_id=self._client_id,
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=_LINGER_MS,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=2 << 20,
+        self._producing = Producing(self._producer, self._patience)
+        self._admin = AIOKafkaAdminClient(
+            bootstrap_servers=self._bootstrap, client_id=self._client_id, request_timeout_ms=_REQUEST_MS
         )
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id=self._client_id)
         self._probe = self._reader()
         try:
-            for part in (self._producer, self._admin, self._probe):
+            for part in (self._producing, self._admin, self._probe):
                 await part.start()
             self._epoch = str((await self._admin.describe_cluster())["cluster_id"])
         except (KafkaError, OSError) as error:
@@ -67,14 +70,11 @@ class KafkaLog:
             ) from error
 
     async def stop(self) -> None:
-        producer, admin, probe = self._producer, self._admin, self._probe
-        self._producer = self._admin = self._probe = None
-        if producer is not None:
-            await producer.stop()
-        if probe is not None:
-            await probe.stop()
-        if admin is not None:
-            await admin.close()
+        producing, admin, probe = self._producing, self._admin, self._probe
+        self._producing = self._admin = self._probe = None
+        if producing is None or admin is None or probe is None:
+            return
+        await asyncio.gather(producing.stop(), ended(probe.stop(), _STOP_S), ended(admin.close(), _STOP_S))
 
     @property
     async def epoch(self) -> str:
@@ -154,25 +154,35 @@ class KafkaLog:
     # --- appending ---
 
     async def append(self, records: Sequence[Append]) -> list[int]:
-        producer = _open(self._producer)
+        producing = _open(self._producing)
         largest = max((len(record.key or b"") + len(record.value or b"") for record in records), default=0)
         if largest > MAX_RECORD_BYTES:
             raise TooLarge(f"a record of {largest} bytes; at most {MAX_RECORD_BYTES} fit", value=largest)
-        for topic, partition in {(record.topic, record.partition) for record in records}:
-            await self._known(producer, topic, partition)
-        # A send waits when the buffer is full, so one after the other: that is what keeps their order.
-        sent = [await _reached(_send(producer, record)) for record in records]
-        acknowledged = await _reached(asyncio.gather(*sent))
-        return [metadata.offset for metadata in acknowledged]
+        await _reached(self._know(producing, {(record.topic, record.partition) for record in records}))
+        return await producing.append(records)
 
-    async def _known(self, producer: AIOKafkaProducer, topic: str, partition: int) -> None:
-        known = producer.client.cluster.partitions_for_topic(topic)
-        if known is None:
-            known = set(await self._partitions(topic))
-        if partition not in known:
-            raise NotFound(
-                f"topic {topic!r} has no partition {partition}", field="partition", value=partition
-            )
+    async def _know(self, producing: Producing, places: Iterable[tuple[str, int]]) -> None:
+        for topic, partition in places:
+            known = await producing.partitions(topic)
+            if known is None:
+                async with asyncio.timeout(self._patience):
+                    known = frozenset(await self._partitions(topic))
+            if partition not in known:
+                raise NotFound(
+                    f"topic {topic!r} has no partition {partition}", field="partition", value=partition
+                )
+
+    def _producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._client_id,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=_LINGER_MS,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=2 << 20,
+            request_timeout_ms=_REQUEST_MS,
+        )
 
     # --- reading ---
 
@@ -220,7 +230,7 @@ class KafkaLog:
                     # The position also passes what compaction removed from the end.
                     left = {each for each in left if await reader.position(each) < ends[each.partition][1]}
         finally:
-            await reader.stop()
+            await ended(reader.stop(), _STOP_S)
 
     def consumer(self, group: str, topics: Sequence[str]) -> KafkaConsumer:
         return KafkaConsumer(self._reader(group, topics))
@@ -251,7 +261,7 @@ class KafkaConsumer:
         await _reached(self._consumer.start())
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        await ended(self._consumer.stop(), _STOP_S)
 
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Sequence[Record]:
         batches = await _reached(self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records))
@@ -266,13 +276,6 @@ class KafkaConsumer:
         self._done.clear()
         if done:
             await _reached(self._consumer.commit(done))
-
-
-async def _send(producer: AIOKafkaProducer, record: Append) -> asyncio.Future[Any]:
-    sent: asyncio.Future[Any] = await producer.send(
-        record.topic, record.value, key=record.key, partition=record.partition
-    )
-    return sent
 
 
 async def _reached(answer: Awaitable[T]) -> T:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
-from stream_processors.ending import cancelled_from_within, ended
+from services.ending import cancelled_from_within, ended
 
 
 async def cut_off() -> None:
@@ -26,6 +27,20 @@ async def test_what_ends_well_or_badly_or_not_in_time_has_ended() -> None:
     assert await ended(asyncio.sleep(0), 60) is None
     assert isinstance(await ended(_raise(), 60), ZeroDivisionError)
     assert isinstance(await ended(asyncio.Event().wait(), 0), asyncio.CancelledError)
+
+
+async def test_what_swallows_its_cancellation_is_not_waited_for() -> None:
+    """It goes on, and whoever ends it goes on, too."""
+    over = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
+
+    async with asyncio.timeout(30):
+        assert isinstance(await ended(stubborn(), 0), TimeoutError)
+    over.set()
 
 
 async def _raise() -> None:

@@ -11,7 +11,8 @@ SightlineError
 │   └── Unauthenticated   nobody knows who is asking
 ├── TooLarge          a bounded size was exceeded
 └── Unavailable       a part of the system cannot be reached or is not ready
-    └── LogGap        the log no longer has what a state needs next
+    ├── LogGap        the log no longer has what a state needs next
+    └── Stuck         a worker does not get on, though it could: it ends, to be started again
 """
 
 from __future__ import annotations
@@ -109,3 +110,9 @@ class LogGap(Unavailable):
     """The log has lost records that a state still needs: an alarm, never skipped over."""
 
     code = "log-gap"
+
+
+class Stuck(Unavailable):
+    """A worker does not get on though records wait: its process ends, and a supervisor starts another one."""
+
+    code = "stuck"

@@ -50,6 +50,15 @@ class ProcessorHealth:
         """Records that wait, over all partitions."""
         return sum(partition.lag for partition in self.partitions)
 
+    def standing(self, longer_than_s: float) -> tuple[str, ...]:
+        """What has not folded anything for so long though records wait."""
+        return tuple(
+            f"{each.processor}, partition {each.partition}: nothing folded for {each.progress_age:.0f} s, "
+            f"though {each.lag} records wait"
+            for each in self.partitions
+            if each.lag and (each.progress_age or 0.0) > longer_than_s and each.gap is None
+        )
+
     @property
     def gaps(self) -> tuple[str, ...]:
         """All alarms."""

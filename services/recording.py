@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from services.domain.facts import Amendments, CaseFacts, ClosedWindows, DeadLetter, KpiValues
 from services.errors import Unavailable
+from services.liveness import Mark
 from services.ports import Cases, Clock, Consumer, DeadLetters, History, Log, Record, Runs
 from services.records import decode
 from services.topics import Topics
@@ -95,6 +96,7 @@ class Recorder:
             spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)
         ]
         self.recorded = Recorded()
+        self._read = 0
 
     async def run(self) -> None:
         """Record for ever; returns only by cancellation. A database that is away is waited for."""
@@ -111,12 +113,17 @@ class Recorder:
         lags = [await self._log.lags(self.group, topic) for topic in self._inputs]
         return sum(lag for each in lags for lag in each.values())
 
+    async def marks(self) -> Mapping[str, Mark]:
+        """Whether it gets on, for ``services.liveness.watch``; one that waits for the database is not stuck."""
+        return {"recorder": Mark(self._read, waits=self.recorded.failing is None and await self.lag() > 0)}
+
     async def step(self, consumer: Consumer, *, timeout_ms: int = 500) -> int:
         """Read, keep, commit once; returns how many records were read."""
         records = await consumer.getmany(timeout_ms=timeout_ms, max_records=BATCH)
         if records:
             await self._keep(self.sort(records))
             await consumer.commit()
+            self._read += len(records)
             self.recorded.behind_ms = max(0, self._clock.now() - records[-1].timestamp)
         return len(records)
 

@@ -82,6 +82,11 @@ class Processing(BaseModel):
         10_000, description="a partition's state is written so often, seldom when little came"
     )
     snapshot_bytes: int = Field(128 << 20, description="… or after so many bytes of input")
+    stuck_ms: int = Field(
+        120_000,
+        ge=1_000,
+        description="a processor or recorder that has not got on for so long, though records wait, ends (exit code 4)",
+    )
     instance: str = Field(
         "", description="name of this worker in its group, kept over restarts; default: host and a number"
     )

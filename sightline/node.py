@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services import wiring
+from services.liveness import watch
 from services.ports import Clock, Log
 from services.settings import Settings
 from services.topics import JUDGE_PARTITIONS, Topics
@@ -166,6 +167,8 @@ class Node:
             runs=database.runs,
         )
         self._run(self.recorder.run(), "recorder")
+        patience = self.settings.processing.stuck_ms / 1000
+        self._run(watch(self.recorder.marks, patience), "recorder's watch")
 
     async def _start_api(self) -> None:
         from api.app import create_app

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from services.errors import Conflict, InvalidInput
 from services.settings import Settings, read_settings
+from sightline.deadline import Deadline, watch_loop
 from sightline.node import ALL, API, PROCESSOR, RECORDER, Node
 
 if TYPE_CHECKING:
@@ -37,18 +38,21 @@ def serve(folder: Path, parts: Collection[str], *, host: str | None, port: int |
             value=settings.broker.url,
             remedy="set SIGHTLINE_BROKER__URL=kafka://HOST:PORT, or use `sightline up` for all in one process",
         )
+    deadline = Deadline()
     with listen(settings, parts, port) as listener:
-        asyncio.run(until_terminated(_serve(settings, folder, parts, listener)))
+        asyncio.run(until_terminated(_serve(settings, folder, parts, listener, deadline), deadline))
 
 
-async def until_terminated(work: Coroutine[None, None, None]) -> None:
-    """Run ``work``; SIGTERM ends it as Ctrl-C does, but quietly."""
+async def until_terminated(work: Coroutine[None, None, None], deadline: Deadline | None = None) -> None:
+    """Run ``work``; SIGTERM ends it as Ctrl-C does, but quietly, and within ``deadline``."""
     task = asyncio.ensure_future(work)
     terminated = False
 
     def terminate() -> None:
         nonlocal terminated
         terminated = True
+        if deadline is not None:
+            deadline.begin()
         task.cancel()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
@@ -65,7 +69,9 @@ def with_address(settings: Settings, host: str | None, port: int | None) -> Sett
     return settings.model_copy(update={"api": settings.api.model_copy(update=given)})
 
 
-async def _serve(settings: Settings, folder: Path, parts: Collection[str], listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings, folder: Path, parts: Collection[str], listener: socket.socket, deadline: Deadline
+) -> None:
     from sightline.cli.output import console
 
     catalogue: Catalogue | None = None
@@ -78,7 +84,8 @@ async def _serve(settings: Settings, folder: Path, parts: Collection[str], liste
         catalogue, mappings = load_folder(folder)
         filed, _ = read_filed(folder, catalogue)
     node = Node(settings, parts, catalogue, mappings=mappings, filed=filed)
-    async with running(node, listener=listener) as url:
+    watched = watch_loop(asyncio.get_running_loop(), settings.processing.stuck_ms / 1000)
+    async with running(node, listener=listener, ending=(deadline.begin, watched)) as url:
         console.print(f"[bold]Sightline[/] runs {', '.join(sorted(parts))}")
         console.print(f"  log       {settings.broker.url}")
         console.print(f"  database  {shown(settings.database.url)}")
@@ -107,11 +114,13 @@ async def running(
     first: Callable[[], Awaitable[None]] | None = None,
     *,
     listener: socket.socket | None = None,
+    ending: Sequence[Callable[[], None]] = (),
 ) -> AsyncIterator[str | None]:
     """A started node that serves HTTP; yields its URL. Stops at the end, or when interrupted.
 
     With the api, it serves once all is there; a processor or recorder alone tells how it is doing from the start.
-    ``first``: see ``Node.start``. ``listener`` is closed too; unless given, it is where the settings say.
+    ``first``: see ``Node.start``. ``listener`` is closed too; unless given, it is where the settings say. ``ending`` is
+    called when the end begins.
     """
     listener = listener or listen(node.settings, node.parts)
     stop = asyncio.Event()
@@ -126,6 +135,8 @@ async def running(
         address, port = listener.getsockname()[:2]
         yield f"http://{address}:{port}"
     finally:
+        for begin in ending:
+            begin()
         stop.set()
         await node.halt()
         if serving is not None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 ANSWERS_S = 2.0
 """How long the log or the database may take to answer before it counts as away."""
 
+STANDS_S = 30.0
+"""A partition that folds nothing for so long though records wait is not ready."""
+
 
 def vitals(node: Node) -> Vitals:
     """Of the parts that ``node`` has, started or not; an api without a processor listens whether others speak."""
@@ -76,8 +79,9 @@ async def _parts(node: Node) -> Sequence[Part]:
 def _processor(health: ProcessorHealth | None) -> Part:
     if health is None:
         return Part("processor", ready=False, detail="starting")
-    detail = health.failure or "; ".join(health.gaps) or f"{health.lag} records behind"
-    ready = not (health.recovering or health.failure or health.gaps)
+    standing = health.standing(STANDS_S)
+    detail = health.failure or "; ".join((*health.gaps, *standing)) or f"{health.lag} records behind"
+    ready = not (health.recovering or health.failure or health.gaps or standing)
     return Part("processor", ready, "recovering" if health.recovering else detail)
 
 

@@ -13,14 +13,16 @@ from services.domain.state import State
 from services.ending import cancelled_from_within, ended
 from services.errors import Unavailable
 from services.health import ProcessorHealth
+from services.liveness import Mark, watch
 from services.ports import Log
 from services.settings import Settings
 from services.topics import Topics
 from stream_processors import judge, observe
 from stream_processors.app import ProcessorApp, buffers, create_app, create_table
-from stream_processors.drive import Driver
+from stream_processors.drive import SLOWEST_SNAPSHOT, Driver
 from stream_processors.instance import Instance
 from stream_processors.sending import Sender
+from stream_processors.tables import SnapshotTables
 from stream_processors.transports.seeking import SeekingConsumer
 
 Factory = Callable[[int], State]
@@ -79,6 +81,8 @@ class Processor:
         buffers(app)
         self._tasks = [asyncio.create_task(self._guard(driver.run())) for driver in self._drivers]
         self._tasks.append(asyncio.create_task(self._guard(_crash_of(app))))
+        patience = self._settings.processing.stuck_ms / 1000
+        self._tasks.append(asyncio.create_task(self._guard(watch(self._marks, patience))))
         await self._or_failure(asyncio.create_task(app.start()))
 
     async def wait(self) -> None:
@@ -144,6 +148,29 @@ class Processor:
         table.on_assigned, table.on_recovered, table.on_error = driver.assigned, driver.recovered, self._fail
         (observe if name == observe.NAME else judge).add_agent(app, topics, driver)
         return driver
+
+    async def _marks(self) -> Mapping[str, Mark]:
+        """What must move: the changelogs while they are read, then what is folded, and what is committed."""
+        slow = SLOWEST_SNAPSHOT * self._settings.processing.snapshot_ms / 1000
+        found: dict[str, Mark] = {}
+        for driver in self._drivers:
+            if driver.recovering:
+                found[f"{driver.name}: recovery"] = Mark(self._recovered(), waits=True)
+                continue
+            ends = await self._source.ends(driver.topic)
+            for health in driver.health():
+                name = f"{driver.topic}, partition {health.partition}"
+                behind = health.gap is None and ends[health.partition][1] > health.applied + 1
+                found[name] = Mark(health.applied, behind)
+                found[f"{name}, committed"] = Mark(health.snapshot, health.applied > health.snapshot, slow)
+        return found
+
+    def _recovered(self) -> int:
+        """Something that moves while changelogs are read, or the group is joined anew."""
+        if self._app is None:
+            return 0
+        read = cast("SnapshotTables", self._app.tables).recovery.active_offsets.values()
+        return sum(offset or 0 for offset in read) + self._app.consumer_generation_id
 
     def _positions(self) -> Mapping[TP, int]:
         return {tp: offset for driver in self._drivers for tp, offset in driver.positions().items()}

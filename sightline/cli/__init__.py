@@ -2,7 +2,7 @@
 
 Each command's module is imported when it runs, and what it needs (FastAPI, Faust, SQLAlchemy, CEL) inside it, so
 that ``--help`` answers at once. Exit codes: 0 done, 1 a check found something, 2 a user's mistake, 3 a part of the
-system is away, 130 interrupted.
+system is away, 4 stuck or not to be stopped otherwise (``sightline.deadline``), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Annotated
 
 import typer
 
-from services.errors import SightlineError, Unavailable
+from services.errors import SightlineError, Stuck, Unavailable
 from sightline.cli import catalogue, demo, imports, keys, lookups, mapping, query, serve, sources, support
 from sightline.cli.output import fail
+from sightline.deadline import EXIT_STUCK
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # as typer calls it
@@ -66,6 +67,12 @@ app.add_typer(lookups.app, name="lookups")
 app.add_typer(keys.app, name="keys")
 
 
+def _code(error: SightlineError) -> int:
+    if isinstance(error, Stuck):
+        return EXIT_STUCK
+    return 3 if isinstance(error, Unavailable) else 2
+
+
 def main() -> None:
     """Run the command line; a user's mistake ends with a message and an exit code, never with a stack trace."""
     gc.set_threshold(
@@ -75,6 +82,6 @@ def main() -> None:
         app()
     except SightlineError as error:
         fail(error)
-        sys.exit(3 if isinstance(error, Unavailable) else 2)
+        sys.exit(_code(error))
     except KeyboardInterrupt:
         sys.exit(130)

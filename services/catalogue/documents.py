@@ -822,7 +822,7 @@ class RhythmSpec(Model):
 
 
 class SequenceSpec(Model):
-    """The source numbers its events, in CloudEvents' `sequence`."""
+    """The source numbers its events, in CloudEvents' `sequence`: whole numbers; an event with another is refused."""
 
     tolerance: Duration = Field(
         60_000, description="How long a number may be missing before it counts as a gap; 1m unless said."

@@ -18,6 +18,7 @@ from msgspec import Raw
 
 from services.domain.catalogue import Catalogue, EventType
 from services.domain.lookups import LookupTable, Tables
+from services.intake.claims import Claims, Now
 from services.intake.enrichment import Derive, Misses, NoMisses, deriver
 from services.intake.explain import Rejection, explain, too_large
 from services.intake.images import image_shape
@@ -57,12 +58,14 @@ class Validator:
         max_event_bytes: int,
         tables: Tables | None = None,
         misses: Misses | None = None,
+        now: Now | None = None,
     ) -> None:
         """``tables`` are the look-ups that fields are derived from (none: all empty), as they stand when an event
-        comes; ``misses`` hears of what they do not have.
+        comes; ``misses`` hears of what they do not have. ``now`` says what is still to come (None: nothing is).
         """
         self._catalogue = catalogue
         self._limit = max_event_bytes
+        self._claims = Claims.of(catalogue, now)
         looked_up = {name: LookupTable(lookup) for name, lookup in catalogue.lookups.items()} | {
             **(tables or {})
         }
@@ -104,7 +107,22 @@ class Validator:
             except _UNREADABLE as error:
                 supplied = {"source": source, "event_id": ids[number]}
                 outcomes.append(self._refused(payloads[number], first + number, error, supplied))
-        return outcomes
+        return outcomes if self._claims is None else self._believed(self._claims, outcomes, found, first)
+
+    @staticmethod
+    def _believed(
+        claims: Claims,
+        outcomes: Sequence[Event | Rejection],
+        found: Sequence[Envelope | Unreadable],
+        first: int,
+    ) -> list[Event | Rejection]:
+        """The outcomes, with refusals of events whose claims of their source cannot be."""
+        return [
+            (claims.refusal(one, envelope, first + number) or one)
+            if isinstance(one, Event) and isinstance(envelope, Envelope)
+            else one
+            for number, (one, envelope) in enumerate(zip(outcomes, found, strict=True))
+        ]
 
     def _read(self, payloads: Sequence[bytes]) -> Sequence[Envelope | Unreadable]:
         plain = all([b"\\" not in payload and payload.isascii() for payload in payloads])  # noqa: C419  # a list is twice as fast

@@ -202,7 +202,11 @@ class Intake:
 
     def _validator_of(self, catalogue: Catalogue) -> Validator:
         return Validator(
-            catalogue, max_event_bytes=self._max_event_bytes, tables=self._tables, misses=self._misses
+            catalogue,
+            max_event_bytes=self._max_event_bytes,
+            tables=self._tables,
+            misses=self._misses,
+            now=self._clock.now,
         )
 
     def _validated(self, candidates: Sequence[bytes], first: int, origin: Origin) -> list[Event | Rejection]:

@@ -18,6 +18,7 @@ from services.domain.frames import Kind
 from services.domain.identity import partition_of
 from services.domain.program import LIVE
 from services.domain.source_events import BATCH, OPENING
+from services.intake.claims import number_of
 from services.intake.events import Event
 from services.ports import Append
 
@@ -27,7 +28,6 @@ class _Numbered(msgspec.Struct):
 
 
 _sequence = msgspec.json.Decoder(_Numbered).decode
-_DIGITS = 18
 
 Mark = Callable[..., list[Append]]
 """``Framer.mark``."""
@@ -56,7 +56,7 @@ class Marks:
             self._batches.setdefault(event.source, []).append([until, records])
             return True
         if event.source in self._numbered:
-            number = _number(event.cold)
+            number = number_of(_sequence(event.cold).sequence)
             if number is not None:
                 self._numbers.setdefault(event.source, {})[number] = event.said
         return False
@@ -81,16 +81,6 @@ def marks_of(catalogue: Catalogue, run: str) -> Marks | None:
     """What collects for a run; None where nobody wants to know. Of an import's sources nobody does."""
     sources = bool(catalogue.sources) and run == LIVE
     return Marks(catalogue, sources=sources) if sources or OPENING in catalogue.events else None
-
-
-def _number(cold: bytes) -> int | None:
-    """The event's number; None where it has none, or one that is no number."""
-    sequence = _sequence(cold).sequence
-    if isinstance(sequence, str):
-        return (
-            int(sequence) if sequence.isascii() and sequence.isdigit() and len(sequence) <= _DIGITS else None
-        )
-    return sequence
 
 
 def _ranges(times: dict[int, int]) -> Iterator[Sequence[int]]:

@@ -21,7 +21,7 @@ from services.domain.case_columns import LONG_AGO, NEVER, Cases, Layout, grown
 from services.domain.case_events import Hits, Taken
 from services.domain.catalogue import Balance, Opening
 from services.domain.chains import Chains
-from services.domain.contributions import Line, OpeningStory, differences, opening_lines
+from services.domain.contributions import Line, OpeningStory, differences, in_and_out, opening_lines, valued
 from services.domain.index import Index
 from services.domain.items import ItemsTold, item_keys
 from services.domain.program import QUANTITY, BalanceFeed, CountFeed, OpeningFeed
@@ -327,7 +327,7 @@ class Balances:
             np.concatenate([moved.book, columns["book"][entries]]),
             np.tile(columns["value"][entries], 2),
         )
-        lines = [story.line(both) for story in self._entry_stories]
+        lines = [line for story in self._entry_stories for line in story.lines(both)]
         found = differences(self._entry_stories, lines, None if restate is None else restate[local])
         keys = self._index.keys()[entries]
         return [ItemsTold(found, case[found.at], keys[found.at % entries.size])] if found.told else []
@@ -367,12 +367,15 @@ class Balances:
         for each in (merged, early):  # of repeated indices numpy keeps the last
             ends[group[each]] = each
         one = ends[ends >= 0]
+        before = np.zeros(rows.size * 3, np.int64)
+        before[group[merged[::-1]]] = went.book[merged[::-1]]
         since = np.full(rows.size * 3, NEVER)
         begun = np.where(kind == FOLDED, columns["since"][entries], time)
         np.minimum.at(since, group[merged], begun[merged])
         columns["since"][entries[one]] = since[group[one]]
         columns["kind"][entries[one]] = FOLDED
         columns["value"][entries[one]] = columns["left"][entries[one]] = amount[group[one]]
+        columns["book"][entries[one]] = before[group[one]]
         columns["state"][entries[one]] = np.where(amount[group[one]] != 0, _TOLD, 0)
         going = (time < self.floor) & ~kept
         going[one] = False
@@ -420,8 +423,8 @@ class EntryStory(NamedTuple):
     """How a feed reads entries."""
 
     feed: BalanceFeed | CountFeed
-    line: Callable[[Told], Line]
-    signs: tuple[int, ...] = (1,)
+    signs: tuple[int, ...]
+    lines: Callable[[Told], Sequence[Line]]
     number: str | None = QUANTITY
 
 
@@ -468,18 +471,19 @@ def _reader(field: str, factor: int) -> Read:
 def _story(layout: Layout, feed: BalanceFeed | CountFeed) -> EntryStory:
     if isinstance(feed, CountFeed):
         number = _DIFFERENCES[feed.what]
-        return EntryStory(feed, lambda told: (_when(told, (told.state & _DIFFERS) != 0), number(told)))
-    price = layout.attributes[feed.price] if feed.price else None
+        return EntryStory(
+            feed, (1,), lambda told: [(_when(told, (told.state & _DIFFERS) != 0), number(told))]
+        )
 
-    def line(told: Told) -> Line:
-        counts, left = (told.state & _TOLD) != 0, told.left
-        if price is not None:
-            prices = told.cases.wide[price.column][told.case]
-            counts &= prices != NULL
-            left = left * np.where(counts, prices, 0)
-        return _when(told, counts), left
+    def lines(told: Told) -> Sequence[Line]:
+        counts = (told.state & _TOLD) != 0
+        after, left = (
+            valued(layout, feed.price, told.cases, told.case, amounts)
+            for amounts in (told.book + told.left, told.left)
+        )
+        return [(_when(told, counts & chosen), number) for chosen, number in in_and_out(after, left)]
 
-    return EntryStory(feed, line)
+    return EntryStory(feed, (1, -1), lines)
 
 
 def _when(told: Told, counts: Mask) -> Numbers:

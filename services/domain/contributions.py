@@ -188,21 +188,47 @@ def promise_story(feed: DueFeed | OverdueFeed) -> PromiseStory:
 def quantity_story(layout: Layout, feed: QuantityFeed, strings: Strings) -> QuantityStory:
     """What is left of a remainder in a level of cases: each movement counts while its case does."""
     level = story(layout, feed.level, strings)
-    price = layout.attributes[feed.price] if feed.price else None
 
     def lines(at: Moves, now: Numbers | int) -> Sequence[Line]:
         (since, _), (until, _) = level.lines(at.cases, now)
         left = at.left[feed.remainder]
-        counts = left != 0
-        if price is not None:
-            prices = at.cases.wide[price.column][at.case]
-            counts &= prices != NULL
-            left = left * np.where(counts, prices, 0)
+        worth = valued(layout, feed.price, at.cases, at.case, left)
         comes, goes = np.maximum(at.time, since[at.case]), until[at.case]
-        counts &= comes < goes
-        return [(np.where(counts, comes, NEVER), left), (np.where(counts, goes, NEVER), left)]
+        counts = (left != 0) & (comes < goes)
+        changes = in_and_out(_running(at.case, worth), worth)
+        return [
+            (np.where(counts & chosen, time, NEVER), number)
+            for time in (comes, goes)
+            for chosen, number in changes
+        ]
 
-    return QuantityStory(feed, (1, -1), QUANTITY, lines)
+    return QuantityStory(feed, (1, -1, -1, 1), QUANTITY, lines)
+
+
+def valued(layout: Layout, price: str | None, cases: Cases, case: Places, amounts: Numbers) -> Numbers:
+    """Amounts times the attribute ``price`` of each one's ``case``, where there is one; nothing where it is unknown."""
+    if price is None:
+        return amounts
+    prices = cases.wide[layout.attributes[price].column][case]
+    return amounts * np.where(prices == NULL, 0, prices)
+
+
+def in_and_out(after: Numbers, change: Numbers) -> tuple[tuple[Mask, Numbers], tuple[Mask, Numbers]]:
+    """Changes of amounts that are ``after`` them so much, as what is added and what is taken back: which, and with what
+    number. So the weights of a case come to 1 while there is an amount of it and to 0 else, and its numbers to the
+    amount. What changes nothing is added and taken back.
+    """
+    still = change == 0
+    stands = (after != 0) | still
+    return (stands, change), ((after != change) | still, np.where(stands, 0, -change))
+
+
+def _running(case: Places, change: Numbers) -> Numbers:
+    """What the changes of each case, which stand together, have come to by each of them."""
+    total = np.cumsum(change)
+    begins = np.searchsorted(case, case)
+    running: Numbers = total - (total[begins] - change[begins])
+    return running
 
 
 def cohort_story(feed: CohortFeed) -> QuantityStory:
@@ -397,10 +423,12 @@ def differences(stories: Sequence[Telling], lines: Sequence[Line], restate: Mask
     for story, first, last in zip(stories, firsts, firsts[1:], strict=False):
         part = slice(bounds[first], bounds[last])
         if part.stop > part.start:
-            told.append(Told(story.feed, part, _numbers(story, lines[first], at[part])))
+            own = [at[bounds[line] : bounds[line + 1]] for line in range(first, last)]
+            told.append(Told(story.feed, part, _numbers(story, lines[first:last], own)))
     return Differences(at, times.ravel()[flat], weight, told)
 
 
-def _numbers(story: Telling, line: Line, at: Places) -> dict[str, Numbers]:
-    """The number of a feed, which is the same in all its lines."""
-    return {} if story.number is None or line[1] is None else {story.number: line[1][at]}
+def _numbers(story: Telling, lines: Sequence[Line], at: Sequence[Places]) -> dict[str, Numbers]:
+    """The number of a feed, line by line."""
+    found = [number[own] for (_, number), own in zip(lines, at, strict=True) if number is not None]
+    return {} if story.number is None or not found else {story.number: np.concatenate(found)}

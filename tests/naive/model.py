@@ -51,6 +51,7 @@ class Fact:
     number: Any = None
     weight: int = 1
     identity: int = 0
+    case: str = ""
 
 
 @dataclass
@@ -245,8 +246,11 @@ class Engine:
         if kpi.type is KpiType.LEVEL:
             plus, minus = (total(by_role.get(role, [])) for role in ("plus", "minus"))
             if kpi.quantity:
-                left = [sum(fact.number for fact in by_role.get(role, [])) for role in ("plus", "minus")]
-                return float(left[0] - left[1]), max(0, plus - minus)
+                left = Counter[str]()
+                for role, sign in (("plus", 1), ("minus", -1)):
+                    for fact in by_role.get(role, []):
+                        left[fact.case] += sign * fact.number
+                return float(sum(left.values())), sum(1 for amount in left.values() if amount)
             return float(plus - minus), max(0, plus - minus if kpi.of else plus + minus)
         spec = kpi.measure or MeasureSpec(kpi.agg, percentile=kpi.percentile)  # type: ignore[arg-type]  # a duration has one
         facts = by_role.get("value", [])
@@ -284,11 +288,11 @@ class Engine:
                 yield from ((role, fact) for fact in self.measured(spec, kpi))
         elif kpi.process:
             process = self.catalogue.processes[kpi.process]
-            for events in self.cases_of(process):
-                yield from self.told_by(kpi, process, Case(process, events, self.now))
+            for name, events in self.cases_of(process):
+                yield from self.told_by(kpi, process, Case(process, name, events, self.now))
 
-    def cases_of(self, process: Process) -> Iterator[list[Event]]:
-        return (events for (name, _), events in self.cases.items() if name == process.name)
+    def cases_of(self, process: Process) -> Iterator[tuple[str, list[Event]]]:
+        return ((key, events) for (name, key), events in self.cases.items() if name == process.name)
 
     def told_by(self, kpi: Kpi, process: Process, case: Case) -> Iterator[tuple[str, Fact]]:
         start, end = (case.time(step) if step else None for step in (kpi.start, kpi.end))
@@ -335,8 +339,8 @@ class Engine:
 
     def of_cases(self, spec: MeasureSpec) -> Iterator[Fact]:
         process = self.catalogue.processes[spec.process or ""]
-        for events in self.cases_of(process):
-            case = Case(process, events, self.now)
+        for name, events in self.cases_of(process):
+            case = Case(process, name, events, self.now)
             if spec.step:
                 if (time := case.time(spec.step)) is not None:
                     yield case.fact(time)
@@ -348,8 +352,8 @@ class Engine:
 class Case:
     """One case, from all its events, as of ``now``."""
 
-    def __init__(self, process: Process, events: Sequence[Event], now: int) -> None:
-        self.process, self.now, self.events = process, now, events
+    def __init__(self, process: Process, name: str, events: Sequence[Event], now: int) -> None:
+        self.process, self.now, self.events, self.name = process, now, events, name
         self.first: dict[str, Event] = {}
         for step in process.steps:
             of_step = [event for event in events if event.type == step.event]
@@ -370,7 +374,7 @@ class Case:
         return self.first[step].time if step in self.first else None
 
     def fact(self, time: int, number: int | None = None) -> Fact:
-        return Fact(time, self.values, number)
+        return Fact(time, self.values, number, case=self.name)
 
     def due(self, due: Due, promise: str = "first") -> int | None:
         if due.renewed_by:

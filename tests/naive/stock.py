@@ -69,3 +69,8 @@ def level(keys: Iterable[Key], end: int) -> float | None:
         return None
     known = [key for key in heard if max(key.first, key.known) < end]
     return float(sum(key.level(end) for key in heard)) if known else None
+
+
+def stocked(keys: Iterable[Key], end: int) -> int:
+    """How many keys there is anything of, by what happened before ``end``."""
+    return sum(1 for key in keys if key.level(end))

@@ -65,6 +65,7 @@ async def test_a_level_lists_its_keys_with_what_there_is_of_each(log: EmbeddedLo
     lists = ContributorLists(log, TOPICS, programs, load_program)
     page = await lists.of("default", "live", Query("level", {}), NOW)
     assert (page.value, page.sum, page.number) == (16, 16, "on_hand")
+    assert page.samples == page.count == 2
     assert {one.id: one.number for one in page.items} == {"k0": 12, "k1": 4}
     quantities = {one.id: one.case.quantities for one in page.items if one.case}
     assert quantities["k0"] == {

@@ -229,21 +229,25 @@ class NaiveTable:
             yield max(since, min(later)), -1, None
 
     def quantity(self, feed: QuantityFeed, case: NaiveCase) -> Iterator[tuple[int, int, int]]:
-        """Between the start and the end of the level: what is left when it starts, and each change."""
+        """Between the start and the end of the level: the case counts, with what is left, as long as something is."""
         level = [(time, sign) for time, sign, _ in self.lines(feed.level, case)]
         since = next((time for time, sign in level if sign > 0), None)
         until = next((time for time, sign in level if sign < 0), 2**62)
         price = dict(self.attributes(case)).get(feed.price) if feed.price else 1
         if since is None or since >= until or price is None:
             return
-        total = 0
+        total = stands = 0
         for time, change, _ in self.movements(case, feed.remainder):
-            before, total = max(0, total), total + change
-            changed = max(0, total) - before
-            if changed and max(time, since) < until:
-                yield max(time, since), 1, changed * price
-                if until < 2**62:
-                    yield until, -1, changed * price
+            if max(time, since) >= until:
+                break
+            total += change
+            before, stands = stands, max(0, total) * price
+            if before:
+                yield max(time, since), -1, before
+            if stands:
+                yield max(time, since), 1, stands
+        if stands and until < 2**62:
+            yield until, -1, stands
 
     def due_times(self, due: Due, case: NaiveCase, promise: str = "first") -> Iterator[int]:
         if due.renewed_by:

@@ -195,6 +195,7 @@ def test_levels_and_differences_are_those_of_the_model(seed: int, partitions: in
 def _compare_now(engine: Engine, scope: model.Scope, keys: Sequence[stock.Key]) -> None:
     said = engine.values[("level", scope)]
     assert said.value == stock.level(keys, NEVER), scope
+    assert said.samples == stock.stocked(keys, NEVER), scope
     assert (said.reason == "no_opening") == (said.value is None), scope
     for kpi, value in _counted(keys, 0, NEVER).items():
         told = engine.values.get((kpi, scope))
@@ -206,6 +207,7 @@ def _compare_history(engine: Engine, scope: model.Scope, keys: Sequence[stock.Ke
     for (name, at), one in told.items():
         if name == "level":
             assert one.value == stock.level(keys, at + HOUR), (scope, at)
+            assert one.samples == stock.stocked(keys, at + HOUR), (scope, at)
         else:
             assert one.value == _counted(keys, at, at + HOUR)[name], (name, scope, at)
     for at in range(START - START % HOUR, START + 4 * DAY, HOUR):
@@ -243,6 +245,7 @@ def test_what_is_older_than_the_horizon_is_kept_in_sum(seed: int, partitions: in
     keys = keys_of(facts.stands, instant)
     for scope, found in scopes_of(keys).items():
         assert engine.values[("level", scope)].value == stock.level(found, NEVER), scope
+        assert engine.values[("level", scope)].samples == stock.stocked(found, NEVER), scope
         told = engine.values.get(("difference", scope))
         assert (told.value if told else 0.0) == _counted(found, 0, NEVER)["difference"], scope
     for observer in engine.observers:

@@ -7,6 +7,7 @@ whom it reaches, joined with dicts at the end.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -26,10 +27,13 @@ from services.domain.judge import Judge
 from services.domain.observe import Observer
 from services.domain.passages import with_passages
 from services.domain.passing import Derivation
+from services.domain.program import OpenFeed, OverdueFeed
 from services.intake.amounts import rfc3339
 from services.intake.events import Event, Validator
 from services.intake.frame_sets import Framer, heads
+from services.intake.instants import instants
 from services.ports import Append
+from tests.unit.domain.naive_cases import NaiveEvent, NaiveTable
 
 MINUTE, HOUR = 60_000, 3_600_000
 START = 1_711_800_000_000
@@ -159,6 +163,7 @@ KPIS: Sequence[dict[str, Any]] = (
     level("open_pieces", "line", of="open", quantity="open"),
     level("overdue", "line", of="overdue", due="promise"),
     level("overdue_now", "line", of="overdue", due="promise", promise="current"),
+    level("overdue_pieces", "line", of="overdue", due="promise", quantity="open"),
     level("waiting", "line", of="waiting", step="ordered"),
     level("open_orders", "order", of="open"),
     level("open_of_orders", "order", of="open", quantity="open"),
@@ -168,8 +173,13 @@ KPIS: Sequence[dict[str, Any]] = (
     {"name": "missed", "type": "simple",
      "measure": {"agg": "count", "process": "line", "due": "promise", "outcome": "missed", "promise": "current"}},
 )  # fmt: skip
-Values = dict[tuple[str, tuple[tuple[str, str], ...]], tuple[float | None, int]]
-OF_QUANTITIES = {one["name"] for one in KPIS if "quantity" in one}
+Scope = tuple[tuple[str, str], ...]
+Values = dict[tuple[str, Scope], tuple[float | None, int]]
+OF_QUANTITIES: Mapping[str, OpenFeed | OverdueFeed] = {
+    "open_pieces": OpenFeed("line"),
+    "overdue_pieces": OverdueFeed("line", "promise"),
+    "open_of_orders": OpenFeed("order"),
+}
 
 
 def load() -> Catalogue:
@@ -458,10 +468,7 @@ def said(values: Iterable[KpiValue]) -> Values:
     """What counts of what was said last."""
     found: Values = {}
     for told in values:
-        # Which of two movements at one instant comes first is nobody's promise, and decides whether both are counted;
-        # what is left does not depend on it.
-        samples = told.samples if told.kpi not in OF_QUANTITIES else int(bool(told.value))
-        found[told.kpi, tuple(sorted(told.scope.items()))] = told.value, samples
+        found[told.kpi, tuple(sorted(told.scope.items()))] = told.value, told.samples
     return {key: each for key, each in found.items() if each[1]}
 
 
@@ -478,6 +485,51 @@ def expected(facts: Sequence[Fact]) -> Values:
     reference = Company(JOINED, 1)
     reference.post(END - 2 * HOUR, list(joined(facts)))
     return reference.values(END)
+
+
+def cases_with_something_left(facts: Sequence[Fact]) -> Mapping[tuple[str, Scope], int]:
+    """Of each level of quantities and full scope how many cases there are in it with something left: one by one."""
+    found: Counter[tuple[str, Scope]] = Counter()
+    events = list(joined(facts))
+    for kpi, feed in OF_QUANTITIES.items():
+        process = JOINED.processes[feed.process]
+        table = NaiveTable(process, [], {"delivered": _counts} if feed.process == "line" else {})
+        for fact in events:
+            name = JOINED.events[fact.type].objects.get(process.object)
+            if name is not None:
+                key = fact.subject if name == "subject" else str(fact.data[name])
+                identity = event_identity("erp", fact.id)
+                table.update(NaiveEvent(fact.type, key, fact.time, identity, _read(fact.data)))
+        table.now = END
+        for case in table.cases.values():
+            stands = sum(weight for _, weight, _ in table.lines(feed, case))
+            if stands and sum(change for _, change, _ in table.movements(case, "open")) > 0:
+                known = {"channel": "", "carrier": "", **dict(table.attributes(case))}
+                found[kpi, tuple(sorted(known.items()))] += 1
+    return found
+
+
+def _counts(event: NaiveEvent) -> bool:
+    return event.values.get("carrier") not in {None, "x"}
+
+
+def _read(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Times in epoch ms."""
+    promised = data.get("promised")
+    return dict(data) if promised is None else {**data, "promised": instants([promised])[0]}
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32))
+def test_samples_are_the_cases_that_something_is_left_of(seed: int) -> None:
+    """Not the movements that made it so."""
+    facts = history(random.Random(seed)).clean
+    told = {
+        key: samples
+        for key, (_, samples) in expected(facts).items()
+        if key[0] in OF_QUANTITIES and len(key[1]) == 2
+    }
+    assert told == cases_with_something_left(facts)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -20,6 +20,7 @@ from api.shapes import (
     WindowShape,
 )
 from services.domain.catalogue import Agg, Catalogue, Kpi, KpiType, MeasureSpec
+from services.domain.compile import missing_prices
 from services.domain.contributions import AT_THE_DUE_TIME
 from services.domain.facts import KpiValue, Reason, SourceFreshness
 from services.domain.live_values import ValueKey
@@ -148,7 +149,7 @@ def state(
         KpiShape(
             definition(catalogue.kpis[name]),
             [shape for _, shape in sorted(found[name], key=lambda pair: (len(pair[0][1]), pair[0][1]))],
-            _missing_rates(catalogue.kpis[name], [shape for _, shape in found[name]], rates),
+            _missing_rates(catalogue, catalogue.kpis[name], [shape for _, shape in found[name]], rates),
         )
         for name in names
     ]
@@ -168,11 +169,14 @@ def state(
     )
 
 
-def _missing_rates(kpi: Kpi, values: Sequence[ValueShape], rates: MissingRates | None) -> list[str]:
+def _missing_rates(
+    catalogue: Catalogue, kpi: Kpi, values: Sequence[ValueShape], rates: MissingRates | None
+) -> list[str]:
     windows = [each.window for each in values if each.reason == Reason.MISSING_RATE]
-    if rates is None or not windows:
+    if not windows:
         return []
-    return rates(kpi, min(each.start for each in windows), max(each.end for each in windows))
+    start, end = min(each.start for each in windows), max(each.end for each in windows)
+    return (rates(kpi, start, end) if rates else []) or missing_prices(catalogue, kpi)
 
 
 def changes(view: RunView, keys: Iterable[ValueKey], *, now: int, ready: bool) -> ChangesShape:

@@ -57,6 +57,7 @@ from services.domain.program import (
     UnconvertedFilter,
     WaitingFeed,
     WorkedFeed,
+    process_of,
 )
 from services.domain.source_events import TOTALS
 from services.domain.units import unit_ms
@@ -151,6 +152,9 @@ def compile_catalogue(catalogue: Catalogue, compile_filter: CompileFilter, judge
         for role, part in wanted.items():
             if (companion := _unconverted(catalogue, key, part, compile_filter)) is not None:
                 parts[f"{MISSING}{role}"] = cubes.add(key, companion)
+            if (unpriced := _unpriced(part)) is not None:
+                measure = _measure(catalogue, key, unpriced, compile_filter)
+                parts[f"{MISSING}price_{role}"] = cubes.add(key, measure)
             for prefix, opening in _openings(catalogue, part):
                 parts[f"{prefix}{role}"] = cubes.add(key, _measure(catalogue, key, opening, compile_filter))
         inputs = parse_formula(kpi.expr).names if kpi.expr else ()
@@ -210,6 +214,15 @@ def _unconverted(
     return Measure(name, part.feed, Agg.COUNT, None, 0, UnconvertedFilter(pairs, rest), revocable)
 
 
+def _unpriced(part: _Part) -> _Part | None:
+    """The cases that there is an amount of and no price; None for a part that multiplies by none."""
+    feed = part.feed
+    if not isinstance(feed, BalanceFeed | QuantityFeed) or feed.price is None:
+        return None
+    filters = (*part.filters, f"!has({feed.price})")
+    return _Part(replace(feed, price=None), Agg.COUNT, None, filters)
+
+
 def _openings(catalogue: Catalogue, part: _Part) -> Iterator[tuple[str, _Part]]:
     """What says whether a level is known: the cases whose level is not yet, and those whose is."""
     feed = part.feed
@@ -245,12 +258,31 @@ def rates_of(catalogue: Catalogue, kpi: Kpi) -> frozenset[str]:
     for part in _parts(catalogue, kpi).values():
         fields = fields_of(catalogue, part.feed)
         for name in converted_fields(fields):
-            if name == part.field or any(re.search(rf"\b{re.escape(name)}\b", text) for text in part.filters):
+            if name in (part.field, _price(part.feed)) or any(
+                re.search(rf"\b{re.escape(name)}\b", text) for text in part.filters
+            ):
                 convert = fields[name].convert
                 found.add(UNITS if convert is None or convert.rates is None else convert.rates)
     for name in parse_formula(kpi.expr).names if kpi.expr else ():
         found |= rates_of(catalogue, catalogue.kpis[name])
     return frozenset(found)
+
+
+def missing_prices(catalogue: Catalogue, kpi: Kpi) -> list[str]:
+    """The attributes by which a KPI or its inputs multiply and that no look-up gives: ``price of line``."""
+    found: list[str] = []
+    for part in _parts(catalogue, kpi).values():
+        price = _price(part.feed)
+        if price is not None and fields_of(catalogue, part.feed)[price].convert is None:
+            found.append(f"{price} of {process_of(part.feed)}")
+    for name in parse_formula(kpi.expr).names if kpi.expr else ():
+        found += missing_prices(catalogue, catalogue.kpis[name])
+    return list(dict.fromkeys(found))
+
+
+def _price(feed: Feed) -> str | None:
+    """The attribute that amounts are multiplied by."""
+    return feed.price if isinstance(feed, BalanceFeed | QuantityFeed) else None
 
 
 def root_field(event: EventType, name: str) -> str:
@@ -519,7 +551,7 @@ def _quantity_scale(
     else:
         quantities = [process.quantities[name] for name in process.balances[feed.balance].quantities]
     scales = [catalogue.events[events[one.step]].fields[one.field].scale for one in quantities]
-    price = feed.price if isinstance(feed, QuantityFeed | BalanceFeed) else None
+    price = _price(feed)
     return max(scales, default=0) + (fields[price].scale if price else 0)
 
 

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from services.domain.aggregates import Aggregates, empty, values
 from services.domain.catalogue import Agg, Kpi, KpiType
 from services.domain.formulas import Formula, parse_formula
-from services.domain.program import MISSING, OPENED, UNOPENED, Cube, EventFeed, KpiProgram, Measure, Program
+from services.domain.program import (
+    MISSING,
+    OPENED,
+    UNOPENED,
+    CountFeed,
+    Cube,
+    EventFeed,
+    KpiProgram,
+    Measure,
+    Program,
+)
 from services.domain.rows import Mask, Numbers
 from services.domain.units import unit_ms
 
@@ -39,7 +49,9 @@ class Values(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One measure in a KPI: which aggregate, and how its number comes out (``unit`` divides it)."""
+    """One measure in a KPI: which aggregate, and how its number comes out (``unit`` divides it). ``silent``: of nothing
+    it says nothing, where others say 0.
+    """
 
     role: str
     measure: str
@@ -49,6 +61,7 @@ class Part:
     percent: float | None
     unit: float
     accumulates: bool
+    silent: bool = False
 
     def values(self, aggregates: Aggregates) -> Floats:
         """Its number per scope."""
@@ -156,13 +169,15 @@ def _part(program: KpiProgram, role: str, cube: Cube, measure: Measure) -> Part:
         program.percentiles.get(role),
         float(unit),
         level,
+        isinstance(measure.feed, CountFeed) and measure.agg is Agg.SUM,
     )
 
 
 def _single(reading: Reading, aggregates: Parts) -> Values:
     part = next(part for part in reading.parts if part.role == "value")
     one = aggregates[part.role]
-    return Values(part.values(one), np.maximum(one.samples, 0))
+    value, samples = part.values(one), np.maximum(one.samples, 0)
+    return Values(np.where(samples == 0, np.nan, value) if part.silent else value, samples)
 
 
 def _ratio(reading: Reading, aggregates: Parts) -> Values:

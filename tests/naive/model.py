@@ -246,11 +246,13 @@ class Engine:
         if kpi.type is KpiType.LEVEL:
             plus, minus = (total(by_role.get(role, [])) for role in ("plus", "minus"))
             if kpi.quantity:
-                left = Counter[str]()
+                left, unpriced = Counter[str](), Counter[str]()
                 for role, sign in (("plus", 1), ("minus", -1)):
                     for fact in by_role.get(role, []):
-                        left[fact.case] += sign * fact.number
-                return float(sum(left.values())), sum(1 for amount in left.values() if amount)
+                        lacks = kpi.price and fact.values.get(kpi.price) is None
+                        (unpriced if lacks else left)[fact.case] += sign * fact.number
+                samples = sum(1 for amount in left.values() if amount)
+                return None if any(unpriced.values()) else float(sum(left.values())), samples
             return float(plus - minus), max(0, plus - minus if kpi.of else plus + minus)
         spec = kpi.measure or MeasureSpec(kpi.agg, percentile=kpi.percentile)  # type: ignore[arg-type]  # a duration has one
         facts = by_role.get("value", [])
@@ -436,12 +438,12 @@ class Case:
                     yield role, self.fact(start, amount)
 
     def left(self, kpi: Kpi, since: int, until: int | None) -> Iterator[tuple[int, Any]]:
-        """What is left of a remainder when a stay begins, and each change of it until it ends; times the price. An
-        event counts once, even where it comes again after the horizon of duplicates.
+        """What is left of a remainder when a stay begins, and each change of it until it ends; times the price where it
+        is known. An event counts once, even where it comes again after the horizon of duplicates.
         """
         words = self.process.remainders[kpi.quantity or ""].split()
         signs = dict(zip(words[::2], [1, *(1 if word == "+" else -1 for word in words[1::2])], strict=True))
-        price = self.values.get(kpi.price) if kpi.price else 1
+        price = self.values.get(kpi.price) if kpi.price else None
         moved = []
         events = {event.identity: event for event in self.events}.values()
         for track, (name, quantity) in enumerate(self.process.quantities.items()):
@@ -455,8 +457,8 @@ class Case:
         for time, _, _, change in sorted(moved):
             before, total = max(Decimal(0), total), total + change
             changed = max(Decimal(0), total) - before
-            if changed and price is not None and (until is None or max(time, since) < until):
-                yield max(time, since), changed * price
+            if changed and (until is None or max(time, since) < until):
+                yield max(time, since), changed * (1 if price is None else price)
 
     def stays(self, kpi: Kpi, process: Process) -> Iterator[tuple[int, int | None]]:
         """From when until when it counts in a level."""

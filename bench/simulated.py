@@ -35,7 +35,7 @@ ORDERS_PER_HOUR = 8_000
 START = 1_700_000_000_000
 HASTE = 3_600
 """How many times faster than life the company lives."""
-_FORM = 5  # raise it when events, frames or the simulation become others
+_FORM = 6  # raise it when events, frames or the simulation become others
 
 
 @dataclass(frozen=True, slots=True)

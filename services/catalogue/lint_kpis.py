@@ -518,8 +518,8 @@ def _counted_field(kpi: Kpi, known: Known) -> Field | None:
 
 
 def _check_target(document: Document, kpi: Kpi) -> Iterator[Problem]:
-    if kpi.target is None or kpi.unit not in PERCENT or kpi.type is KpiType.RECONCILIATION:
-        return  # a gap of a tenth of a percent is meant
+    if kpi.target is None or kpi.unit not in PERCENT or kpi.type in {KpiType.RECONCILIATION, KpiType.DERIVED}:
+        return  # a gap of a tenth of a percent is meant, and may be what another number is derived from
     if 0 < kpi.target.value < 1:
         message = f"a target of {kpi.target.value:g} percent is less than one in a hundred"
         yield document.problem(

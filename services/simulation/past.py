@@ -1,5 +1,5 @@
-"""What was before the simulation begins, told in a few words: stock, a plan, the evening's orders, and five weeks of
-what was shipped and came back, a day and category at a time.
+"""What was before the simulation begins, told in a few words: stock, a plan, the evening's orders, the invoices, and
+five weeks of what was shipped and came back, a day and category at a time.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections import Counter
 
 from services.simulation.books import Books, cohort
 from services.simulation.company import CATEGORIES, HOUR, SECOND
+from services.simulation.invoices import Invoices
 from services.simulation.orders import Orders
 from services.simulation.returns import REASONS, SHARE
 from services.simulation.stock import Stock, daily_pieces
@@ -19,7 +20,7 @@ _AFTER = 10
 _EVENING = 7 * HOUR
 
 
-def tell(world: World, books: Books, orders: Orders, stock: Stock) -> None:
+def tell(world: World, books: Books, orders: Orders, stock: Stock, invoices: Invoices) -> None:
     """Have it sent at once."""
     company, now = world.company, world.now
     records, evening = 0, now - _EVENING
@@ -35,6 +36,7 @@ def tell(world: World, books: Books, orders: Orders, stock: Stock) -> None:
     records += books.plan(evening, evening)
     books.end(now, now, records)
     stock.open(evening)
+    invoices.tell_table(evening)
     orders.place_earlier(evening)
 
 

@@ -9,6 +9,7 @@ from services.simulation.books import Books
 from services.simulation.carriers import Carriers
 from services.simulation.company import Company
 from services.simulation.events import SimulatedEvent
+from services.simulation.invoices import Invoices
 from services.simulation.orders import Orders
 from services.simulation.returns import Returns
 from services.simulation.scenarios import DEFAULT_LENGTH, Scenario
@@ -29,6 +30,7 @@ class Simulator:
         self._carriers = Carriers(world, Service(world).promise_broken)
         warehouse = Warehouse(world, self._carriers, self._books, self._stock)
         self._orders = Orders(world, warehouse.accept)
+        self._invoices = Invoices(world)
         Returns(world, self._books)
         Yard(world, self._stock)
 
@@ -43,8 +45,8 @@ class Simulator:
         return self.world.now
 
     def tell_past(self) -> None:
-        """Begin with what was before: stock, a plan, the evening's orders, five weeks of cohorts."""
-        past.tell(self.world, self._books, self._orders, self._stock)
+        """Begin with what was before: stock, a plan, the evening's orders, five weeks of cohorts, the invoices."""
+        past.tell(self.world, self._books, self._orders, self._stock, self._invoices)
 
     def start(self, scenario: Scenario, length: int = DEFAULT_LENGTH) -> None:
         """Let something go wrong from now on."""

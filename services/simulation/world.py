@@ -54,6 +54,10 @@ class World:
 
         self.at(self.now + self._gap(self.now, per_hour), again)
 
+    def chance_of(self, what: str) -> Random:
+        """A chance of its own: what draws from it changes nothing else."""
+        return Random(f"{self._seed}/{what}")  # noqa: S311  # as above
+
     def send(
         self, now: int, source: str, kind: str, subject: str, *, sent: int | None = None, **data: Any
     ) -> None:

@@ -101,7 +101,7 @@ async def test_numbers_change_while_one_looks_and_what_fails_is_seen(page: Page,
 async def test_a_keyboard_reaches_the_scopes_and_the_url_keeps_the_view(page: Page, demo: Server) -> None:
     """Focus is seen; Enter opens, Escape closes and gives the focus back; the browser's back works."""
     await full(page, demo)
-    await page.locator("select").focus()
+    await page.get_by_label("Run").focus()
     await page.keyboard.press("Tab")
     first = await page.evaluate("document.activeElement.dataset.kpi")
     assert first is not None
@@ -116,6 +116,49 @@ async def test_a_keyboard_reaches_the_scopes_and_the_url_keeps_the_view(page: Pa
     await page.locator(".drawer").wait_for()
     await page.reload()
     await page.locator(".drawer tbody tr").first.wait_for()
+
+
+async def test_a_number_is_opened_down_to_the_source_system(page: Page, demo: Server) -> None:
+    """A level shows its cases at once, another value when asked: due times, link, CSV, at each scope; misses first."""
+    await full(page, demo)
+    await page.locator("[data-kpi=past_due_lines]").click()
+    drawer = page.locator(".drawer")
+    line = drawer.locator(".which").first
+    await line.locator("small", has_text="promised").wait_for()
+    link = await line.locator(".source").get_attribute("href")
+    assert link is not None
+    assert link.startswith("https://erp.example.com/lines/SO-")
+    async with page.expect_download() as download:
+        await drawer.get_by_role("button", name="CSV").click()
+    assert (await download.value).suggested_filename == "past_due_lines.csv"
+    await drawer.locator("td.number a").first.click()
+    await drawer.get_by_role("link", name="All scopes").wait_for()
+    await line.wait_for()
+    await page.goto(f"{demo.url}/?kpi=on_time_in_full")
+    await drawer.get_by_role("button", name="List its events or cases").click()
+    misses = drawer.get_by_role("button", name="misses")
+    await misses.wait_for()
+    assert await misses.get_attribute("aria-pressed") == "true"
+    await line.wait_for()
+    assert await drawer.evaluate("drawer => drawer.scrollWidth <= drawer.clientWidth")
+    await page.goto(f"{demo.url}/?kpi=orders_placed&scope=")
+    await line.locator("summary").click()
+    await line.locator("pre", has_text="order_id").wait_for()
+    assert await line.locator(".source").count() == 1
+
+
+async def test_times_are_those_of_the_company_until_another_zone_is_chosen(page: Page, demo: Server) -> None:
+    """The page says in which zone it writes; the URL keeps the choice."""
+    await full(page, demo)
+    zones = page.get_by_label("Times in")
+    company = httpx2.get(f"{demo.url}/api/v1/sources/erp", timeout=30).json()["timezone"]
+    assert await zones.input_value() == company
+    until = page.locator("[data-source=erp] [data-part=until]")
+    assert (await until.inner_text()).endswith("00:00")  # its batch is complete until midnight
+    there = await until.inner_text()
+    await zones.select_option("UTC")
+    assert page.url.endswith("?zone=UTC")
+    assert (await until.inner_text() == there) == (company in {"UTC", "Etc/GMT+0", "Etc/GMT-0"})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

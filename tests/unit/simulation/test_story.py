@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from decimal import Decimal
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from services.domain.facts import Status
 from services.simulation.company import DAY, HOUR, Company
 from services.simulation.service import LOST
 from services.simulation.story import FAILS, FOR, HOME, OPENS, at_home, company_at_ten, lived_through
-from tests.unit.simulation.lived import DEMO, lived
+from tests.unit.simulation.lived import DEMO, NOW, lived
 
 FIFTEEN = {
     "on_time_in_full": Status.ON_PLAN,
@@ -26,12 +28,13 @@ FIFTEEN = {
     "first_attempt_delivery": Status.OFF_PLAN,
     "expedite_share": Status.OFF_PLAN,
     "freight_cost": Status.OFF_PLAN,
+    "freight_cost_24h": Status.OFF_PLAN,
     "stock_cover": Status.ON_PLAN,
     "return_rate": Status.ON_PLAN,
     "service_level": Status.ON_PLAN,
     "where_is_my_order": Status.WATCH,
-    "reconciliation_gap_wms": Status.ON_PLAN,
-    "reconciliation_gap_erp": Status.ON_PLAN,
+    "reconciliation_gap": Status.ON_PLAN,
+    "receivables": Status.ON_PLAN,
 }
 
 
@@ -58,7 +61,28 @@ def test_in_the_morning_after_on_time_is_green_and_freight_cost_is_red() -> None
     values = lived().values
     assert {name: values[name].status for name in FIFTEEN} == FIFTEEN
     assert all(value.value is not None for value in values.values())
-    assert not {"late", "late_dropped"} & lived().counters.keys()
+    changes = [e for e in lived().events if e.type == "invoice.row" and e.data["op"] in {"u", "d"}]
+    assert lived().counters["late"] <= 3 * len(
+        changes
+    )  # they restate the day of their invoice; nothing else is late
+    assert "late_dropped" not in lived().counters
+
+
+@pytest.mark.timeout(300)
+def test_receivables_are_what_the_rows_of_the_table_say_in_the_end() -> None:
+    """However often a row has changed: the unpaid ones of the last thirty days."""
+    table: dict[str, dict[str, Any]] = {}
+    for event in lived().events:
+        if event.type == "invoice.row":
+            assert event.data.get("before") == table.pop(event.subject, None)
+            table |= {event.subject: event.data["after"]} if "after" in event.data else {}
+    since = NOW - 30 * DAY
+    unpaid = [
+        Decimal(row["amount"])
+        for row in table.values()
+        if not row["paid"] and _at(row["invoiced_at"]) >= since
+    ]
+    assert lived().values["receivables"].value == pytest.approx(float(sum(unpaid)))
 
 
 @pytest.mark.timeout(300)

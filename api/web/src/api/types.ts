@@ -38,7 +38,7 @@ export interface Definition {
   grain: string;
   dimensions: readonly string[];
   /** `length_ms` of a rolling window, else null. */
-  window: { kind: string; length_ms: number | null };
+  window: { kind: string; length_ms: number | null; timezone: string };
   type: string;
   target: Target | null;
   /** A longer window means a larger number (counts, sums). */
@@ -137,6 +137,7 @@ export interface DeclaredSource {
   title: string;
   owner: string;
   contact: string;
+  timezone: string;
   state: SourceWord;
   complete_until: number | null;
   heard: number | null;

@@ -6,6 +6,7 @@ import { isLive, serverNow, time } from "../state/board";
 import { dues, steps } from "../state/dues";
 import { view } from "../state/url";
 import { age, moment, scope } from "../text/format";
+import { zone, zoneName } from "../text/zone";
 import { Drawer } from "./Drawer";
 
 export function CaseDetail({ of }: { of: string }) {
@@ -63,7 +64,7 @@ function Life({ told }: { told: Timeline }) {
               </ul>
             </>
           )}
-          <h3>Due times</h3>
+          <h3>Due times <span class="quiet">in {zoneName(zone.value, at)}</span></h3>
           <ul class="life">
             {dues(one, at).map(({ name, due, state, by }) => (
               <li key={name}>

@@ -2,20 +2,20 @@
 import { useEffect, useState } from "preact/hooks";
 import { contributors, contributorsCsv } from "../api/client";
 import type { Params } from "../api/client";
-import type { Contributor, Contributors as Page, Definition } from "../api/types";
-import { kpis } from "../state/board";
+import type { Case, Contributor, Contributors as Page, Definition } from "../api/types";
+import { isLive, kpis, serverNow, time } from "../state/board";
+import { missed } from "../state/dues";
 import { follow, href, view } from "../state/url";
 import type { View } from "../state/url";
-import { measured, moment, number, scope as words, unit } from "../text/format";
+import { age, measured, moment, number, scope as words, unit } from "../text/format";
+import { zone, zoneName } from "../text/zone";
 
 export function Contributors({ kpi, scope }: { kpi: Definition; scope: readonly string[] }) {
   const [part, setPart] = useState<string | null>(null);
   const asked: Params = { run: view.value.run, scope, ...(part === null ? {} : { part }) };
   const { page, more } = usePages(kpi.name, asked);
-  const told = Object.fromEntries(scope.map((pair) => [pair.slice(0, pair.indexOf(":")), pair.slice(pair.indexOf(":") + 1)]));
   return (
     <>
-      <p class="quiet"><To view={{ scope: null }}>All scopes</To> › {words(told)}</p>
       {page === null && <p class="empty">Loading…</p>}
       {typeof page === "string" && <p class="status off_plan">■ {page}</p>}
       {page !== null && typeof page !== "string" && (
@@ -49,7 +49,7 @@ function List({ kpi, page, asked, more }: { kpi: Definition; page: Page; asked: 
   return (
     <>
       <p>
-        {number(page.count)} make {number(page.value)} {unit(kpi.unit)}, as of {moment(Math.min(page.window.end, Date.now()))}.{" "}
+        {counted(kpi, page)}, as of {moment(Math.min(page.window.end, Date.now()))} ({zoneName(zone.value, page.window.end)}).{" "}
         <button type="button" onClick={() => void save(kpi.name, { ...asked, ...window })}>CSV</button>
       </p>
       {!page.complete && <p class="status watch">▲ Some may be missing: {page.reason}</p>}
@@ -60,10 +60,10 @@ function List({ kpi, page, asked, more }: { kpi: Definition; page: Page; asked: 
         <tbody>
           {page.contributors.map((one, index) => (
             <tr key={`${one.type}/${one.id}/${index}`}>
-              <td><Which one={one} /></td>
+              <td class="which"><Which one={one} /></td>
               <td>{moment(one.time)}</td>
               {page.number !== null && <td class="number">{measured(one.number, page.unit)}</td>}
-              <td class="quiet">{Object.keys(one.scope).length > 0 ? words(one.scope) : "–"}</td>
+              <td class="where quiet">{Object.keys(one.scope).length > 0 ? words(one.scope) : "–"}</td>
             </tr>
           ))}
         </tbody>
@@ -86,9 +86,25 @@ function Which({ one }: { one: Contributor }) {
           <pre>{JSON.stringify(one.event?.data ?? null, null, 1)}</pre>
         </details>
       )}
-      {one.link !== null && <>{" "}<a href={one.link} target="_blank" rel="noreferrer">source ↗</a></>}
+      {one.link !== null && <>{" "}<a class="source" href={one.link} target="_blank" rel="noreferrer">source ↗</a></>}
+      {one.case !== null && <small class="quiet">{standing(one.case)}</small>}
     </>
   );
+}
+
+/** What a case waits for: "issued; promised 24 Nov, 16:00, overdue for 3 h". */
+function standing(of: Case): string {
+  const at = isLive.value ? serverNow.value : time.value;
+  const due = of.flags.includes("overdue") ? missed(of, at) : null;
+  const late = due === null ? "" : `; ${due.name} ${moment(due.due)}, overdue for ${age(at - due.due)}`;
+  return `${of.step ?? "–"}${late}`;
+}
+
+/** How many there are, and of what. */
+function counted(kpi: Definition, page: Page): string {
+  const value = `${number(page.value)} ${unit(kpi.unit)}`;
+  if (page.part === "misses") return `${number(page.count)} are missing from ${value}`;
+  return `${number(page.count)} ${page.part === "value" ? "make" : `are in the ${page.part} of`} ${value}`;
 }
 
 function To({ view: to, children }: { view: Partial<View>; children: string }) {

@@ -1,8 +1,10 @@
-/** Name, run, and how many KPIs are in which state. */
+/** Name, run, time zone, and how many KPIs are in which state. */
 import type { Standing } from "../state/board";
-import { runs, standings } from "../state/board";
+import { runs, serverNow, standings } from "../state/board";
 import { go, view } from "../state/url";
+import { zones } from "../state/zones";
 import { STATUS } from "../text/format";
+import { OWN, zone, zoneName } from "../text/zone";
 
 const ORDER: readonly Standing[] = ["off_plan", "watch", "on_plan", "unknown", "no_target"];
 
@@ -18,6 +20,16 @@ export function Header() {
           </li>
         ))}
       </ul>
+      <label class="quiet">
+        Times in{" "}
+        <select value={zone.value} onChange={(event) => go({ zone: event.currentTarget.value })}>
+          {[...new Set([...zones.value, zone.value])].map((name) => (
+            <option key={name} value={name}>
+              {zoneName(name, serverNow.value)}{name === OWN && " (yours)"}
+            </option>
+          ))}
+        </select>
+      </label>
       <label class="quiet">
         Run{" "}
         <select

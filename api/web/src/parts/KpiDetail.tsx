@@ -1,4 +1,6 @@
-/** The scopes of the KPI that is open: worst against target first, in an order that stays while it is read. */
+/** The KPI that is open: its scopes, worst against target first, in an order that stays while it is read; below them, or of
+ * one of them alone, what its value is made of.
+ */
 import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { kpi as fetchKpi } from "../api/client";
@@ -7,12 +9,13 @@ import { completeness, connection, missingRates, total } from "../state/board";
 import { held } from "../state/completeness";
 import { ranked } from "../state/scopes";
 import { follow, href, view } from "../state/url";
+import type { View } from "../state/url";
 import { number, reason, scope, target, unit } from "../text/format";
 import { Contributors } from "./Contributors";
 import { Drawer } from "./Drawer";
 import { StatusWord } from "./StatusWord";
 
-const SHOWN = 100;
+const [FEW, MANY] = [8, 100];
 const REFRESH_MS = 5000;
 
 export function KpiDetail({ kpi }: { kpi: Definition }) {
@@ -21,6 +24,7 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
   if (listed !== null) {
     return (
       <Drawer title={kpi.title}>
+        <p class="quiet"><Leads to={{ scope: null }}>All scopes</Leads> › {scope(named(listed))}</p>
         <Contributors key={listed.join()} kpi={kpi} scope={listed} />
       </Drawer>
     );
@@ -32,13 +36,25 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
         Owned by {kpi.owner}; {target(kpi.target, kpi.unit)}.
       </p>
       <Unknown kpi={kpi.name} />
-      <p><Opens scope={{}}>What the total is made of</Opens></p>
+      <Scopes kpi={kpi} rows={rows} />
+      <h3>What the total is made of</h3>
+      <Made key={kpi.name} kpi={kpi} />
+    </Drawer>
+  );
+}
+
+function Scopes({ kpi, rows }: { kpi: Definition; rows: readonly Value[] | null }) {
+  const [shown, setShown] = useState(FEW);
+  if (kpi.dimensions.length === 0) return null;
+  return (
+    <>
+      <h3>Scopes <span class="quiet">a value opens what it is made of</span></h3>
       <table>
         <thead>
           <tr><th>scope</th><th class="number">value</th><th>status</th><th class="number">samples</th></tr>
         </thead>
         <tbody>
-          {rows?.slice(0, SHOWN).map((value) => (
+          {rows?.slice(0, shown).map((value) => (
             <tr key={scope(value.scope)}>
               <td>{scope(value.scope)}</td>
               <td class="number"><Opens scope={value.scope}>{number(value.value)} {unit(kpi.unit)}</Opens></td>
@@ -50,9 +66,21 @@ export function KpiDetail({ kpi }: { kpi: Definition }) {
       </table>
       {rows === null && <p class="empty">Loading…</p>}
       {rows?.length === 0 && <p class="empty">No scopes yet.</p>}
-      {rows !== null && rows.length > SHOWN && <p class="empty">{rows.length - SHOWN} more, none of them worse.</p>}
-    </Drawer>
+      {rows !== null && rows.length > shown && (
+        <p class="empty">
+          {rows.length - shown} more, none of them worse.{" "}
+          {shown < MANY && <button type="button" onClick={() => setShown(MANY)}>Show them</button>}
+        </p>
+      )}
+    </>
   );
+}
+
+/** A level's cases are at hand; what makes another value is folded anew from the log, and so only where it is wanted. */
+function Made({ kpi }: { kpi: Definition }) {
+  const [wanted, setWanted] = useState(kpi.type === "level");
+  if (wanted) return <Contributors kpi={kpi} scope={[]} />;
+  return <button type="button" onClick={() => setWanted(true)}>List its events or cases</button>;
 }
 
 /** Why the total cannot be judged: the source that it waits for, every rate that it lacks. */
@@ -72,9 +100,16 @@ function Unknown({ kpi }: { kpi: string }) {
 
 /** A click on a value leads to what it is made of. */
 function Opens({ scope: of, children }: { scope: Scope; children: ComponentChildren }) {
-  const to = { scope: Object.entries(of).map(([name, value]) => `${name}:${value}`) };
-  return <a href={href(to)} onClick={(event) => follow(event, to)} title="What it is made of">{children}</a>;
+  return <Leads to={{ scope: Object.entries(of).map(([name, value]) => `${name}:${value}`) }}>{children}</Leads>;
 }
+
+function Leads({ to, children }: { to: Partial<View>; children: ComponentChildren }) {
+  return <a href={href(to)} onClick={(event) => follow(event, to)}>{children}</a>;
+}
+
+/** `["site:Hamburg"]` as a scope. */
+const named = (pairs: readonly string[]): Scope =>
+  Object.fromEntries(pairs.map((pair) => [pair.slice(0, pair.indexOf(":")), pair.slice(pair.indexOf(":") + 1)]));
 
 /** The values of a KPI at all its scopes; null until they are there. */
 function useScopes(run: string, name: string): readonly Value[] | null {

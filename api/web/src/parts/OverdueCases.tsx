@@ -18,6 +18,11 @@ export function OverdueCases() {
         </span>
       </h2>
       {cases.length > 0 && (
+        <p class="quiet">
+          Of every process, past any of their due times. A KPI such as a backlog counts one process and one due time.
+        </p>
+      )}
+      {cases.length > 0 && (
         <div
           class="panel"
           onMouseEnter={hold(true)}

@@ -11,7 +11,7 @@ const value = (reason: string): Value => ({
 });
 
 const source = (more: Partial<DeclaredSource>): DeclaredSource => ({
-  source: "wms", title: "Warehouse", owner: "o", contact: "", state: "complete", complete_until: AT, heard: AT,
+  source: "wms", title: "Warehouse", owner: "o", contact: "", timezone: "UTC", state: "complete", complete_until: AT, heard: AT,
   expected: null, numbers: null, batches: [], ...more,
 });
 

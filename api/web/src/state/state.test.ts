@@ -13,15 +13,15 @@ const HOUR = 60 * MINUTE;
 
 const kpi = (more: Partial<Definition>): Definition => ({
   name: "k", title: "K", owner: "o", description: "", unit: "", grain: "1h", dimensions: [], type: "simple",
-  window: { kind: "rolling", length_ms: HOUR }, target: null, grows: true, ...more,
+  window: { kind: "rolling", length_ms: HOUR, timezone: "UTC" }, target: null, grows: true, ...more,
 });
 const at = (start: number, value: number) => ({ start, end: start + HOUR, value });
 
 test("a slot and the target are of one scale unless the number grows with its window", () => {
   expect(comparable(kpi({}))).toBe(true);
-  expect(comparable(kpi({ window: { kind: "rolling", length_ms: 24 * HOUR } }))).toBe(false);
-  expect(comparable(kpi({ window: { kind: "to_date", length_ms: null } }))).toBe(false);
-  expect(comparable(kpi({ grows: false, window: { kind: "all_time", length_ms: null } }))).toBe(true);
+  expect(comparable(kpi({ window: { kind: "rolling", length_ms: 24 * HOUR, timezone: "UTC" } }))).toBe(false);
+  expect(comparable(kpi({ window: { kind: "to_date", length_ms: null, timezone: "UTC" } }))).toBe(false);
+  expect(comparable(kpi({ grows: false, window: { kind: "all_time", length_ms: null, timezone: "UTC" } }))).toBe(true);
 });
 
 test("a slot in which nothing happened is 0 for a count, as before for a level, unknown for a share", () => {
@@ -123,8 +123,8 @@ test("the line is calm while all is well, and says the worst that is not", () =>
 });
 
 test("the URL says the whole view, and no more than that", () => {
-  for (const search of ["", "?run=olist", "?kpi=otif", "?run=olist&case=order/SO-1", "?kpi=otif&scope=", "?kpi=otif&scope=site:W01&scope=carrier:DHL"]) {
+  for (const search of ["", "?run=olist", "?kpi=otif", "?run=olist&case=order/SO-1", "?zone=Europe/Berlin", "?kpi=otif&scope=", "?kpi=otif&scope=site:W01&scope=carrier:DHL"]) {
     expect(print(parse(search))).toBe(search);
   }
-  expect(parse("?run=")).toEqual({ run: "live", kpi: null, scope: null, case: null });
+  expect(parse("?run=")).toEqual({ run: "live", kpi: null, scope: null, case: null, zone: null });
 });

@@ -1,4 +1,4 @@
-/** The whole view is in the URL: which run, which KPI or case is open, and what is listed of it. */
+/** The whole view is in the URL: which run, which KPI or case is open, what is listed of it, and the time zone. */
 import { signal } from "@preact/signals";
 
 export interface View {
@@ -8,12 +8,15 @@ export interface View {
   scope: readonly string[] | null;
   /** process/id */
   case: string | null;
+  /** The time zone that was chosen; null: the catalogue's. */
+  zone: string | null;
 }
 
 export function parse(search: string): View {
   const params = new URLSearchParams(search);
   const scope = params.has("scope") ? params.getAll("scope").filter(Boolean) : null;
-  return { run: params.get("run") || "live", kpi: params.get("kpi"), scope, case: params.get("case") };
+  const [kpi, of, zone] = [params.get("kpi"), params.get("case"), params.get("zone")];
+  return { run: params.get("run") || "live", kpi, scope, case: of, zone };
 }
 
 export function print(view: View): string {
@@ -22,6 +25,7 @@ export function print(view: View): string {
   if (view.kpi !== null) params.set("kpi", view.kpi);
   for (const pair of view.scope?.length === 0 ? [""] : (view.scope ?? [])) params.append("scope", pair);
   if (view.case !== null) params.set("case", view.case);
+  if (view.zone !== null) params.set("zone", view.zone);
   const query = params.toString().replaceAll("%2F", "/").replaceAll("%3A", ":");
   return query ? `?${query}` : "";
 }

@@ -1,5 +1,6 @@
 /** How numbers, ages and scopes read on the page. Times are epoch milliseconds, UTC. */
 import type { Direction, Scope, Status, Target } from "../api/types";
+import { zone } from "./zone";
 
 const ABSENT = "–";
 
@@ -52,11 +53,12 @@ export function scope(of: Scope): string {
   return parts.length === 0 ? "total" : parts.join(" · ");
 }
 
-/** A moment in the reader's own time zone, to the minute; with its year where that is not this one. */
+/** A moment in the page's time zone, to the minute; with its year where that is not this one. */
 export function moment(at: number | null): string {
   if (at === null) return ABSENT;
   const date = new Date(at);
   return date.toLocaleString("en-GB", {
+    timeZone: zone.value,
     day: "2-digit",
     month: "short",
     ...(date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
@@ -65,9 +67,9 @@ export function moment(at: number | null): string {
   });
 }
 
-/** The day of a moment in the reader's own time zone. */
+/** The day of a moment in the page's time zone. */
 export const day = (at: number): string =>
-  new Date(at).toLocaleDateString("en-GB", { day: "2-digit", month: "short", year: "numeric" });
+  new Date(at).toLocaleDateString("en-GB", { timeZone: zone.value, day: "2-digit", month: "short", year: "numeric" });
 
 /** A reason code as words. */
 export function reason(code: string): string {

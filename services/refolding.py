@@ -268,7 +268,7 @@ def _fold(observer: Observer, records: Sequence[Record], *, wanted: Wanted, aske
     """Fold what of one piece belongs to the run."""
     chosen = [record for record in records if _of_run(_head(record), asked)]
     if chosen:
-        wanted.place = chosen[0].offset // PIECE * PIECE
+        wanted.place = chosen[-1].offset // PIECE * PIECE  # the first may be a tick of the piece before
         observer.fold([(record.offset, record.value or b"") for record in chosen])
         for run in observer.runs.values():
             run.letters = []

@@ -37,7 +37,7 @@ from services.domain.program import Program
 from services.domain.readings import reading
 from services.errors import InvalidInput, NotFound
 from services.ports import Append
-from services.refolding import Asked, Refolding
+from services.refolding import PIECE, Asked, Refolding
 from services.snapshots import Key, digest, manifest, new_generation
 from services.topics import Topics
 
@@ -168,6 +168,16 @@ async def lists(log: EmbeddedLog) -> ContributorLists:
     for records in ORDERS:
         await log.append(records)
     return ContributorLists(log, TOPICS, programs, load_program)
+
+
+async def test_an_event_whose_piece_of_the_log_begins_with_it_is_found(log: EmbeddedLog) -> None:
+    """The tick before it, which says what the time was, is in the piece before."""
+    for _ in range(PIECE - 1):
+        await log.append(frame())
+    await log.append(ORDERS[0])
+    lists = ContributorLists(log, TOPICS, programs, load_program)
+    page = await lists.of("default", "live", Query("orders", {}), NOW)
+    assert sorted(ids(page.items)) == ["placed-A", "placed-B", "placed-C", "placed-D"]
 
 
 def ids(items: Sequence[object]) -> list[str]:

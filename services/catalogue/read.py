@@ -19,7 +19,7 @@ Path_ = tuple[str | int, ...]
 TESTS = "tests"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml is faster
     """The core schema: no timestamps, no sexagesimal numbers, no yes and no."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own protocol

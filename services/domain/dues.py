@@ -18,6 +18,9 @@ from services.domain.windows import DAY, MINUTE, SECOND, slots
 _AHEAD = 1
 """Calendar years after an instant in which its cut-off is looked for."""
 
+_Rule = tuple[tuple[int, ...], tuple[int, ...], str, tuple[str, ...]]
+"""Times of the day, weekdays, time zone, closed dates."""
+
 
 def due_times(
     due: Due, type_: FieldType, values: Numbers, time: Numbers, by: Sequence[str | None]
@@ -59,28 +62,40 @@ def next_cut_offs(cut_offs: CutOffs, instants: Numbers, by: Sequence[str | None]
 
 def cut_off_clock(cut_offs: CutOffs, at: int, by: str | None) -> str | None:
     """What the clock shows at the first cut-off at or after an instant, ``16:30``; None where none comes."""
-    [found] = next_cut_offs(cut_offs, np.array([at], np.int64), [by]).tolist()
-    return None if found == NEVER else f"{wall_clock(found, cut_offs.timezone):%H:%M}"
+    edges = _edges(cut_offs, cut_offs.each.get(by or "", cut_offs.times), at, at)
+    found = int(edges[edges.searchsorted(at)])
+    return None if found == NEVER else _shown(found, cut_offs.timezone)
+
+
+@lru_cache(maxsize=4096)
+def _shown(at: int, timezone: str) -> str:
+    return f"{wall_clock(at, timezone):%H:%M}"
 
 
 def _next(cut_offs: CutOffs, times: tuple[int, ...], instants: Numbers) -> Numbers:
     if not instants.size:
         return instants
-    low, high = (
-        datetime.fromtimestamp(int(at) // SECOND, UTC).year for at in (instants.min(), instants.max())
-    )
-    years = range(low - 1, high + 1 + _AHEAD)
-    edges = np.concatenate(
-        [_of_year(times, cut_offs.weekdays, cut_offs.timezone, cut_offs.closed, year) for year in years]
-    )
-    return np.append(edges, NEVER)[np.searchsorted(edges, instants)]
+    edges = _edges(cut_offs, times, int(instants.min()), int(instants.max()))
+    return edges[edges.searchsorted(instants)]
+
+
+def _edges(cut_offs: CutOffs, times: tuple[int, ...], low: int, high: int) -> Numbers:
+    """All that may come next after an instant from ``low`` to ``high``, in order; behind them ``NEVER``."""
+    first, last = (datetime.fromtimestamp(at // SECOND, UTC).year for at in (low, high))
+    rule = times, cut_offs.weekdays, cut_offs.timezone, cut_offs.closed
+    return _of_years(rule, first - 1, last + _AHEAD)
 
 
 @lru_cache(maxsize=512)
-def _of_year(
-    times: tuple[int, ...], weekdays: tuple[int, ...], timezone: str, closed: tuple[str, ...], year: int
-) -> NDArray[np.int64]:
+def _of_years(rule: _Rule, first: int, last: int) -> Numbers:
+    years = [_of_year(rule, year) for year in range(first, last + 1)]
+    return np.append(np.concatenate(years), NEVER)
+
+
+@lru_cache(maxsize=512)
+def _of_year(rule: _Rule, year: int) -> NDArray[np.int64]:
     """All cut-offs of the local days of a year, in order."""
+    times, weekdays, timezone, closed = rule
     days = (
         date(year, 1, 1) + timedelta(days=day)
         for day in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)

@@ -499,9 +499,7 @@ def test_nothing_is_said_of_a_catalogue_that_is_right() -> None:
         ),
         (
             "a: [b\n",
-            [
-                "k.yaml:2: this is no YAML: expected ',' or ']', but got '<stream end>' (check indentation and quotes)"
-            ],
+            ["k.yaml:2: this is no YAML: did not find expected ',' or ']' (check indentation and quotes)"],
         ),
     ],
 )

@@ -38,6 +38,7 @@ class Site:
     kind: type[Topics] = Topics
     observer: Factory = Tally
     judge: Factory = Totals
+    stuck_ms: int = 120_000
 
     @property
     def topics(self) -> Topics:
@@ -46,7 +47,9 @@ class Site:
     def processor(self, log: Log, *, snapshot_ms: int = 50, instance: str = "") -> Processor:
         settings = Settings(
             broker=Broker(url=self.url, prefix=self.prefix, partitions=PARTITIONS),
-            processing=Processing(flush_ms=20, linger_ms=5, snapshot_ms=snapshot_ms, instance=instance),
+            processing=Processing(
+                flush_ms=20, linger_ms=5, snapshot_ms=snapshot_ms, instance=instance, stuck_ms=self.stuck_ms
+            ),
         )
         return Processor(settings, self.topics, log, self.observer, self.judge)
 

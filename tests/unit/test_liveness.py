@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from services.liveness import Liveness, Mark
+import asyncio
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from services.errors import Stuck, Unavailable
+from services.liveness import Liveness, Mark, watch
 
 EVENTS, COMMITTED = "events, partition 3", "events, partition 3, committed"
 
@@ -49,3 +55,22 @@ def test_what_is_slow_by_nature_has_more_time() -> None:
     assert liveness.stuck(marks, 0.0) is None
     assert liveness.stuck(marks, 120.0) is None
     assert liveness.stuck(marks, 121.0) is not None
+
+
+async def test_while_the_log_is_away_nothing_is_judged() -> None:
+    """The time of what waits begins anew when it answers again."""
+    answers: Iterator[int | None] = iter([*[1] * 6, None, *[1] * 6, None, *[1] * 100])
+    asked = 0
+
+    async def marks() -> Mapping[str, Mark]:
+        nonlocal asked
+        asked += 1
+        position = next(answers)
+        if position is None:
+            raise Unavailable("no broker")
+        return {EVENTS: Mark(position, waits=True)}
+
+    async with asyncio.timeout(60):
+        with pytest.raises(Stuck, match="has stood at 1"):
+            await watch(marks, 0.2)
+    assert asked > 14

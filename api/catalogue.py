@@ -10,6 +10,7 @@ from api.events import read_body
 from api.kpis import Run
 from api.present import LIVE
 from api.shapes import RecordsAppended, RunShape, RunsShape, answer
+from services.catalogue.difference import Difference
 from services.domain.catalogue import Catalogue
 from services.domain.stored import RunRecord
 from services.errors import NotFound
@@ -21,6 +22,27 @@ router = APIRouter(prefix="/api/v1", tags=["catalogue"])
 async def get_catalogue(deps: Deps, grant: Reader, *, run: Run = LIVE) -> Response:
     """Event types, processes and KPIs that a run is read with; durations are milliseconds."""
     return answer(await deps.catalogues.of(grant.tenant, run))
+
+
+@router.put(
+    "/catalogue",
+    operation_id="putCatalogue",
+    responses={200: {"model": Difference}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def put_catalogue(request: Request, deps: Deps, _: Admin) -> Response:
+    """Bring in another catalogue: a ZIP archive of its folder, checked as `sightline lint` does; answers with what it
+    means once its barrier is in the log.
+    """
+    if deps.changing is None:
+        raise NotFound("this server takes no catalogue")
+    body = await read_body(request.headers, request.receive, deps.max_body_bytes)
+    return answer(await deps.changing.apply(body))
 
 
 @router.get("/runs", operation_id="listRuns", responses={200: {"model": RunsShape}})

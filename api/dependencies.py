@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from services.changing import Changing
 from services.contributors import Contributors, Query
 from services.domain.catalogue import Catalogue, Kpi
 from services.domain.facts import CaseFact, DeadLetter
@@ -162,7 +163,7 @@ class Dependencies:
     ``hosts`` are the Host names answered to besides loopback's while no key exists. ``intake_counters`` are for
     ``/metrics``, ``handed_in`` takes the records of imports,
     ``inbound`` what sources post in their own JSON; ``source_ids`` reads what the log has of them. ``lookups`` are
-    those of this process' intake.
+    those of this process' intake, ``changing`` brings another catalogue into it.
     """
 
     tenant: str
@@ -183,6 +184,7 @@ class Dependencies:
     inbound: Inbound | None = None
     source_ids: SourceIds | None = None
     lookups: LookupBook | None = None
+    changing: Changing | None = None
     hosts: Sequence[str] = ()
     max_body_bytes: int = 16 << 20
     stream_interval_ms: int = 250

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from api.dependencies import Dependencies
 from services import wiring
 from services.adapters.cel import CelEvaluator
+from services.changing import Changing
 from services.contributors import ContributorLists
 from services.importing.handed_in import HandedIn
 from services.importing.inbound import inbound as make_inbound
@@ -28,6 +29,11 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
     settings, database = node.settings, node.database
     inbound = make_inbound(intake, node.mappings, intake.catalogue, CelEvaluator())
     load = wiring.program_loader()
+    changing = None
+    if node.lookups is not None:
+        changing = Changing(
+            intake, node.lookups, inbound, database.runs, node.clock, settings.tenant, CelEvaluator()
+        )
     catalogues = RunCatalogues(database.runs, lambda: intake.catalogue, load)
     return Dependencies(
         tenant=settings.tenant,
@@ -45,6 +51,7 @@ def dependencies(node: Node, keyring: Keyring, live: LiveView, intake: Intake) -
         vitals=vitals(node),
         intake_counters=intake.counters,
         lookups=node.lookups,
+        changing=changing,
         handed_in=HandedIn(node.log, node.topics),
         inbound=inbound,
         source_ids=SourceIds(node.log, node.topics),

@@ -13,7 +13,7 @@ from services.catalogue.difference import Difference, difference
 from services.catalogue.fixtures import TestOutcome
 from services.catalogue.problems import Problem
 from services.domain.catalogue import Catalogue
-from services.errors import CatalogueError
+from services.importing import load as mapped
 from services.importing.load import SourceMapping, source_mappings
 
 
@@ -21,11 +21,7 @@ def load_folder(folder: Path) -> tuple[Catalogue, list[SourceMapping]]:
     """The catalogue at ``folder``, and the mappings there that its sources name. Raises ``CatalogueError`` with all
     that is wrong with them.
     """
-    catalogue = load.load_catalogue(folder, CelEvaluator())
-    mappings, problems = source_mappings(folder, catalogue)
-    if problems:
-        raise CatalogueError(sorted(problems))
-    return catalogue, mappings
+    return mapped.load_folder(folder, CelEvaluator())
 
 
 def lint_folder(folder: Path) -> list[Problem]:

@@ -53,9 +53,9 @@ class _Batch:
     refused: list[tuple[bytes, Rejection]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inbound:
-    """``mappers`` by source: one for each entry of its mapping's ``files``."""
+    """``mappers`` by source: one for each entry of its mapping's ``files``; others where the catalogue changes."""
 
     intake: Intake
     mappers: Mapping[str, Sequence[RowMapper]]
@@ -123,7 +123,14 @@ class Inbound:
 def inbound(
     intake: Intake, mappings: Sequence[SourceMapping], catalogue: Catalogue, evaluator: Evaluator
 ) -> Inbound:
-    """``Inbound`` with everything compiled. Raises ``InvalidInput`` for look-ups that cannot be read, and for CEL."""
+    """``Inbound`` with everything compiled; raises as ``mappers_of`` does."""
+    return Inbound(intake, mappers_of(mappings, catalogue, evaluator))
+
+
+def mappers_of(
+    mappings: Sequence[SourceMapping], catalogue: Catalogue, evaluator: Evaluator
+) -> dict[str, Sequence[RowMapper]]:
+    """Every mapping compiled, by source. Raises ``InvalidInput`` for look-ups that cannot be read, and for CEL."""
     mappers: dict[str, Sequence[RowMapper]] = {}
     for one in mappings:
         spec = one.mapping.spec
@@ -133,7 +140,7 @@ def inbound(
         }
         context = Context(spec, lookups, catalogue, evaluator)
         mappers[one.source] = [RowMapper(context, file) for file in spec.files]
-    return Inbound(intake, mappers)
+    return mappers
 
 
 def _map(mapper: RowMapper, element: bytes, index: int, batch: _Batch) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.catalogue.load import load_catalogue
 from services.catalogue.problems import Problem, did_you_mean
 from services.catalogue.read import Document, Path_, read_file, read_folder
 from services.catalogue.shape import is_mapping
 from services.domain.catalogue import Catalogue, EventType
+from services.domain.filters import Evaluator
 from services.errors import CatalogueError, InvalidInput
 from services.importing.documents import EventSpec, ImportDocument
 
@@ -42,6 +44,17 @@ class SourceMapping:
     source: str
     mapping: ImportDocument
     folder: Path
+
+
+def load_folder(folder: Path, evaluator: Evaluator | None = None) -> tuple[Catalogue, list[SourceMapping]]:
+    """The catalogue at ``folder``, and the mappings there that its sources name. Raises ``CatalogueError`` with all
+    that is wrong with them. ``evaluator`` as of ``load_catalogue``.
+    """
+    catalogue = load_catalogue(folder, evaluator)
+    mappings, problems = source_mappings(folder, catalogue)
+    if problems:
+        raise CatalogueError(sorted(problems))
+    return catalogue, mappings
 
 
 def source_mappings(folder: Path, catalogue: Catalogue) -> tuple[list[SourceMapping], list[Problem]]:

@@ -1,4 +1,4 @@
-"""``init``, ``lint``, ``test`` and ``diff``: the catalogue, from its first file to its changes."""
+"""``init``, ``lint``, ``test``, ``diff`` and ``apply``: the catalogue, from its first file to its changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from sightline.cli.output import Json, console, print_json
-from sightline.cli.query import Url, asked
+from sightline.cli.query import Url, asked, send
 
 if TYPE_CHECKING:
     from services.catalogue.difference import Change, Difference
@@ -79,6 +79,24 @@ def diff(
 
     current = served(url) if against is None else load_folder(against)[0]
     print_difference(compare_folder(folder, current), as_json=as_json)
+
+
+def apply(folder: Folder = Path(), url: Url = None, as_json: Json = False) -> None:
+    """Bring a changed catalogue into a running Sightline, and say what it means; what goes on loses nothing."""
+    import msgspec
+
+    from services.catalogue.difference import Difference
+    from services.changing import pack
+    from sightline.catalogue import load_folder
+
+    catalogue, mappings = load_folder(folder)
+    body = pack(folder, catalogue, mappings)
+    found = msgspec.convert(send("PUT", url, "/api/v1/catalogue", body, "application/zip"), Difference)
+    print_difference(found, as_json=as_json)
+    if not as_json:
+        console.print(
+            f"in force: [bold]{found.after}[/]" + (", as before" if found.before == found.after else "")
+        )
 
 
 def served(url: str | None) -> Catalogue:

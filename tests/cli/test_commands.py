@@ -219,8 +219,8 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.timeout(90)
 def test_up_serves_a_catalogue_until_interrupted(tmp_path: Path) -> None:
-    """A posted event moves the number, which leads back to it; a second start says that the port is in use; Ctrl-C ends
-    it cleanly.
+    """A posted event moves the number, which leads back to it; a second start says that the port is in use; a changed
+    catalogue is applied; Ctrl-C ends it cleanly.
     """
     sightline("init", "mine", cwd=tmp_path)
     port = free_port()
@@ -266,6 +266,13 @@ def test_up_serves_a_catalogue_until_interrupted(tmp_path: Path) -> None:
         part = sightline("contributors", "orders", "--part", "vale", "--url", url, cwd=tmp_path)
         assert "part = 'vale'" in part.err
         assert "did you mean 'value'?" in part.err
+        kpis = tmp_path / "mine" / "kpis.yaml"
+        kpis.write_text(kpis.read_text().replace("title: Order value today", "title: Revenue"))
+        applied = sightline("apply", "mine", "--url", url, cwd=tmp_path).out.splitlines()
+        assert applied[:2] == ["· Kpi revenue  same version: title", "1 change, 6 stay as they are"]
+        assert re.fullmatch(r"in force: [0-9a-f]{16}", applied[2])
+        renamed = sightline("kpis", "--url", url, cwd=tmp_path)
+        assert re.search(r"Revenue +49.90 EUR", renamed.out)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors

@@ -206,8 +206,8 @@ class RunState:
             type_, process, primary, _ = group
             told = Told(rows, partial(rows.of_frames, levels), top, present=self._present)
             timed = self._timed(type_, told, rows, frames) if group.counted else []
-            if primary:
-                self.accounts.count(type_, rows)
+            if primary and type_.startswith(PREFIX):
+                self.accounts.leave_out(rows)
             self._late(type_, self._lateness(group, timed, rows, after), rows, batch, frames)
             self._forgotten(self._floor(type_, process), told, rows, batch, frames)
             if self._corrections.concern(type_):
@@ -300,7 +300,7 @@ class RunState:
         batched = {source.name for source in program.catalogue.sources.values() if source.batched}
         self.watermark.expected = program.catalogue.expected_sources
         self.watermark.batched = frozenset(batched)
-        self.accounts.bind(batched)
+        self.accounts.bind(program.catalogue.sources)
         self._dependents = dependents(program)
         self._corrections.switch(program)
         self.passing.switch(program)
@@ -457,6 +457,7 @@ class RunState:
                 name: (top, count) for name, top, count in zip(names, tops, sums, strict=True) if top > START
             }
             self.watermark.hear(self.time, heard)
+        self.accounts.count(dict(zip(names, counts.reshape(shape).sum(axis=0).tolist(), strict=True)))
         return levels
 
     def _correct(
@@ -553,10 +554,10 @@ class RunState:
 
     def _expected_at(self, rows: BlockRows, levels: Numbers) -> Numbers:
         """Levels, but of what comes in batches: its panes are closed once the batch has ended, not before."""
-        if not self.accounts.counted:
+        if not self.watermark.batched:
             return levels
         codes, levels = rows.code("source"), levels.copy()
-        for source in self.accounts.counted:
+        for source in self.watermark.batched:
             until = self.accounts.until(source)
             mine = codes == self.strings.code(source)
             levels[mine] = START if until is None else np.minimum(levels[mine], until)

@@ -15,7 +15,6 @@ import numpy as np
 from services.domain.facts import BatchFact, SourceAccount
 from services.domain.rows import Rows
 from services.domain.sequences import Gap, Sequences
-from services.domain.source_events import PREFIX
 
 KEPT = 10
 """Batches that are remembered."""
@@ -43,7 +42,9 @@ class _Account:
 
 
 class Accounts:
-    """The accounts of the sources that marks came of, and of those ``counted`` because they come in batches."""
+    """The accounts of the sources that marks came of, and of those whose events are ``counted``, since any may end a
+    batch.
+    """
 
     def __init__(self) -> None:
         self.counted: frozenset[str] = frozenset()
@@ -53,15 +54,16 @@ class Accounts:
         """Count the events of these sources from now on."""
         self.counted = frozenset(batched)
 
-    def count(self, type_: str, rows: Rows) -> None:
-        """Take primary events of a type, each once; what a source says of itself is none of its records."""
-        if not self.counted or type_.startswith(PREFIX):
-            return
+    def count(self, events: Mapping[str, int]) -> None:
+        """Take how many primary events came of sources, each once."""
+        for source in events.keys() & self.counted:
+            self._account(source).since += events[source]
+
+    def leave_out(self, rows: Rows) -> None:
+        """What a source says of itself is none of its records, though it was counted among them."""
         codes = rows.code("source")
-        texts = rows.strings.texts
-        for code, n in enumerate(np.bincount(codes[codes >= 0]).tolist()):
-            if n and texts[code] in self.counted:
-                self._account(texts[code]).since += n
+        counts = np.bincount(codes[codes >= 0])
+        self.count({rows.strings.texts[code]: -int(counts[code]) for code in np.flatnonzero(counts).tolist()})
 
     def hear(self, source: str, mark: Mapping[str, Any], time: int) -> None:
         """Take a mark (see ``marks.py`` of the intake) at engine time ``time``."""

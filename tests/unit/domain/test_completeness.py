@@ -198,12 +198,12 @@ def shipped(n: int, time: int) -> dict[str, Any]:
     return {"id": f"w{n}", "source": "wms", "type": "shipped", "time": rfc3339(time), "data": {"n": n}}
 
 
-def batch(until: int, records: int, now: int) -> dict[str, Any]:
-    """The end of a batch of the WMS."""
+def batch(until: int, records: int, now: int, source: str = "wms") -> dict[str, Any]:
+    """The end of a batch."""
     data = {"complete_until": rfc3339(until), "records": records}
     return {
         "id": f"b{until}/{now}",
-        "source": "wms",
+        "source": source,
         "type": "sightline.batch",
         "time": rfc3339(now),
         "data": data,
@@ -266,6 +266,26 @@ def test_a_batch_that_is_ended_again_counts_what_came_in_between() -> None:
     company.tick(now + SECOND)
     [ended] = company.states["wms"].account.batches
     assert (ended.records, ended.counted) == (2, 2)
+
+
+def test_a_stream_that_ends_a_batch_is_counted_too() -> None:
+    """What it sent since the end before, each event once; it is as complete as a stream, and late as one."""
+    company = Company()
+    now = TODAY + 10 * HOUR
+    company.begin(now)
+    company.post(now, asked(1, now), asked(2, now), asked(2, now), batch(now, 3, now, "crm"))
+    company.post(now + SECOND, asked(3, now), batch(now + SECOND, 1, now + SECOND, "crm"))
+    company.tick(now + 2 * SECOND)
+    ended = company.states["crm"].account.batches
+    assert [(one.records, one.counted) for one in ended] == [(3, 2), (1, 1)]
+    assert (company.states["crm"].word, company.states["crm"].until) == (
+        SourceWord.COMPLETE,
+        now + 2 * SECOND,
+    )
+    company.post(now + MINUTE, asked(4, now + MINUTE))
+    company.post(now + MINUTE, asked(5, TODAY))
+    late = [observer.runs["default", "live"].counters["late"] for observer in company.observers]
+    assert sum(late) == 1
 
 
 def test_what_comes_in_batches_is_not_late_before_its_batch_has_ended() -> None:
@@ -337,24 +357,14 @@ def test_the_gap_to_a_sources_own_total_is_a_kpi() -> None:
 
 
 @dataclass
-class Naive:
-    """Keeps every number, every record and every marker, and looks through all of them."""
+class Ends:
+    """Of one source what came since the last end of a batch, and what the ends counted."""
 
-    numbers: dict[int, int] = field(default_factory=dict)
-    missed: dict[int, int] = field(default_factory=dict)
-    heard: int | None = None
     open: set[str] = field(default_factory=set)
     known: set[str] = field(default_factory=set)
     ended: dict[int, tuple[int, int]] = field(default_factory=dict)
 
-    def asked(self, now: int, events: list[tuple[int, int]]) -> None:
-        self.numbers |= dict(events)
-        self.heard = now
-        seen = self.numbers.keys()
-        absent = set(range(min(seen), max(seen))) - seen
-        self.missed = {number: self.missed.get(number, now) for number in absent}
-
-    def shipped(self, records: set[str]) -> None:
+    def came(self, records: set[str]) -> None:
         self.open |= records - self.known
         self.known |= records
 
@@ -362,6 +372,25 @@ class Naive:
         before = self.ended.get(until, (0, 0))[1]
         self.ended[until] = records, before + len(self.open)
         self.open = set()
+
+
+@dataclass
+class Naive:
+    """Keeps every number, every record and every marker, and looks through all of them."""
+
+    numbers: dict[int, int] = field(default_factory=dict)
+    missed: dict[int, int] = field(default_factory=dict)
+    heard: int | None = None
+    wms: Ends = field(default_factory=Ends)
+    stream: Ends = field(default_factory=Ends)
+
+    def asked(self, now: int, events: list[tuple[int, int]]) -> None:
+        self.stream.came({f"{n}/{now}" for n, _ in events})
+        self.numbers |= dict(events)
+        self.heard = now
+        seen = self.numbers.keys()
+        absent = set(range(min(seen), max(seen))) - seen
+        self.missed = {number: self.missed.get(number, now) for number in absent}
 
     def crm(self, now: int, begun: int) -> tuple[SourceWord, int]:
         since = begun if self.heard is None else self.heard
@@ -384,7 +413,7 @@ class Naive:
 steps = st.one_of(
     st.tuples(st.just("asked"), st.lists(st.integers(1, 30), min_size=1, max_size=6, unique=True)),
     st.tuples(st.just("shipped"), st.lists(st.integers(1, 60), min_size=1, max_size=8, unique=True)),
-    st.tuples(st.just("end"), st.tuples(st.integers(-2, 1), st.integers(0, 9))),
+    st.tuples(st.sampled_from(["end", "end of stream"]), st.tuples(st.integers(-2, 1), st.integers(0, 9))),
     st.tuples(st.just("wait"), st.sampled_from([SECOND, 20 * SECOND, MINUTE, 9 * MINUTE, 3 * HOUR])),
     st.tuples(st.just("restart"), st.none()),
 )
@@ -410,11 +439,15 @@ def test_gaps_batches_and_completeness_are_those_of_a_naive_model(history: list[
             case "shipped":  # a record that is repeated is recognised within the hour
                 ids = {n: f"{n}/{now // (30 * MINUTE)}" for n in given_}
                 company.post(now, *({**shipped(n, TODAY - n * MINUTE), "id": id_} for n, id_ in ids.items()))
-                naive.shipped(set(ids.values()))
+                naive.wms.came(set(ids.values()))
             case "end":
                 until = TODAY + given_[0] * DAY
                 company.post(now, batch(until, given_[1], now))
-                naive.end(until, given_[1])
+                naive.wms.end(until, given_[1])
+            case "end of stream":
+                until = TODAY + given_[0] * DAY
+                company.post(now, batch(until, given_[1], now, "crm"))
+                naive.stream.end(until, given_[1])
             case "wait":
                 now += given_
             case "restart":
@@ -425,5 +458,6 @@ def test_gaps_batches_and_completeness_are_those_of_a_naive_model(history: list[
         assert (crm.word, crm.until) == naive.crm(now, begun)
         gaps = {n: gap.since for gap in crm.account.gaps for n in range(gap.first, gap.last + 1)}
         assert gaps == naive.missed
-        assert {one.until: (one.records, one.counted) for one in wms.account.batches} == naive.ended
-        assert wms.until == max(naive.ended, default=0)
+        for state, ends in ((wms, naive.wms), (crm, naive.stream)):
+            assert {one.until: (one.records, one.counted) for one in state.account.batches} == ends.ended
+        assert wms.until == max(naive.wms.ended, default=0)

@@ -17,6 +17,7 @@ from services.domain.batch import BlockRows
 from services.domain.case_events import CaseEvents
 from services.domain.catalogue import Agg, Correctable, EventType, Field, FieldType, Reverses, Time
 from services.domain.ledger import FINAL, FIRST, LAST_RANK, Kept, Ledger, PassedLedger, Said
+from services.domain.named_ledger import NamedLedger
 from services.domain.program import EventFeed, Filter, Program
 from services.domain.rows import NULL, Columns, Hashes, Mask, Numbers, Places, Rows, Strings, hash_numbers
 from services.domain.snapshots import prefixed, under
@@ -77,7 +78,8 @@ class Corrections:
         }
         before, self._ledgers = self._ledgers, {}
         for key, columns in kept.items():
-            ledger = PassedLedger if events[key[0]].passed else Ledger
+            event = events[key[0]]
+            ledger = PassedLedger if event.passed else NamedLedger if event.by_id else Ledger
             self._ledgers[key] = ledger(columns, self._strings, _horizon(events[key[0]]))
             if key in before:
                 self._ledgers[key].adopt(before[key])

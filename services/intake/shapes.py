@@ -114,7 +114,7 @@ def event(self, take, cold):
 # What is said of one key must meet in one partition, where no case brings it together.
 _ROUTES = {
     "any": "self.partitionkey or self.subject or self.id",
-    "id": "self.named()",
+    "id": "{name!r} + chr(0) + self.source",
     "key": "{name!r} + chr(0) + str({key})",
 }
 
@@ -229,7 +229,7 @@ def read_fields(event: EventType, first: int = 0) -> tuple[dict[str, Any], list[
 def _route(event: EventType, values: Sequence[str]) -> str:
     """What decides the partition of an event without copies."""
     if event.by_id:
-        return _ROUTES["id"]
+        return _ROUTES["id"].format(name=event.name)  # whatever a chain of corrections names
     if event.correctable is not None and event.correctable.key is not None:
         name, key = event.name, event.correctable.key
     elif event.reverses is not None:

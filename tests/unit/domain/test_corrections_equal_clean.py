@@ -176,14 +176,19 @@ class ById(Engine):
 
 
 def by_id(event: model.Event) -> dict[str, Any]:
-    """The event as one that names the first of its document by id; it was recorded as late as its revision says."""
+    """The event as one that names by id the first of its document, and was recorded as late as its revision says; or,
+    of every other document, the revision before it, whatever their times.
+    """
     told: dict[str, Any] = msgspec.json.decode(as_json(event))
     told["id"] = event.id.removesuffix("-again")  # under another id it would be another fact
-    first = f"{event.data['doc'].removeprefix('d')}-0"
+    doc, rev = int(event.data["doc"].removeprefix("d")), event.data["rev"]
+    first, before = f"{doc}-0", f"{doc}-{max(rev - 1, 0)}"
     if event.data["revoked"]:
-        return {**told, "cancels": first}
-    if event.data["rev"]:
-        return {**told, "corrects": first, "recordedtime": f"2024-05-01T00:00:{event.data['rev']:02}Z"}
+        return {**told, "cancels": before if doc % 2 else first}
+    if rev and doc % 2:
+        return {**told, "corrects": before}
+    if rev:
+        return {**told, "corrects": first, "recordedtime": f"2024-05-01T00:00:{rev:02}Z"}
     return told
 
 
@@ -211,7 +216,9 @@ def expect_clean(engine: Engine, catalogue: Catalogue, facts: History, partition
 @settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(corrected_catalogues(), st.integers(0, 2**32), st.integers(1, 3))
 def test_so_it_is_where_events_are_named_by_id(catalogue: Catalogue, seed: int, partitions: int) -> None:
-    """A correction names the first event by its id; the one that was recorded last stands."""
+    """Of corrections that name the first event the one that was recorded last stands; one that names a correction
+    stands before it, whichever of them comes first.
+    """
     events = {
         name: replace(event, correctable=Correctable())
         for name, event in catalogue.events.items()

@@ -40,14 +40,19 @@ def valid(type_: str, **more: Any) -> Event:
 
 
 def test_what_corrects_by_id_carries_the_identity_of_the_first_event() -> None:
-    """An event that corrects nothing carries its own; all go where the first one went."""
+    """An event that corrects nothing carries its own; all of a type and source go to one place, since a correction may
+    name a correction.
+    """
     first, correction = valid("by.id", id="e1"), valid("by.id", corrects="e1")
     for event in (first, correction):
         root = event.values[1]
         assert isinstance(root, str)
         assert hash64(root.encode()) == event_identity("erp", "e1")
-        assert event.route == root
+        assert event.route == first.route
     assert [event.values[3] for event in (first, valid("by.id", cancels="e1"))] == [False, True]
+
+    assert valid("by.id", id="e3", corrects="e2", subject="a").route == first.route
+    assert valid("by.id", source="crm").route != first.route
 
 
 def test_when_a_correction_was_recorded_is_epoch_ms() -> None:

@@ -261,6 +261,7 @@ def history(rng: random.Random) -> History:
                 void = replace(last, id=f"{fact.id}-void", data={**last.data, version: count, gone: True})
                 found.said += [*versions, void]
                 continue
+            found.said += [replace(one, id=f"{one.id}-again") for one in versions if rng.random() < 0.2]
         found.said += versions
         found.clean.append(versions[-1])
     found.said += [one for one in found.said if rng.random() < 0.1]

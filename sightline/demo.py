@@ -111,10 +111,11 @@ def _report(
         f"  history   {events:,} events since yesterday's midnight, {kpis} KPIs; ready after {took:.1f} s"
     )
     console.print(
-        "  yesterday the largest carrier failed: see what it did to backlog, tickets and freight cost"
+        "  yesterday at noon the largest carrier failed: see what it did to backlog, tickets and freight cost"
     )
     for scenario, after in scenarios.items():
-        console.print(f"  in {after:.0f} s   {DESCRIPTIONS[scenario]}")
+        again = "once more " if scenario is Scenario.CARRIER_OUTAGE else ""
+        console.print(f"  in {after:.0f} s   {again}{DESCRIPTIONS[scenario]}")
     console.print(f"\n  [bold]{url}[/]\n\n  Ctrl-C stops it.")
 
 

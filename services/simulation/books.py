@@ -86,7 +86,8 @@ class Books:
         yesterday = company.day(midnight - 1)
         known = self._days.pop(yesterday, _Day())
         for at, data in known.refunds:
-            self._world.send(at, "erp", "refund.paid", data["return_id"], sent=now, **data)
+            booked = rfc3339(now)
+            self._world.send(at, "erp", "refund.paid", data["return_id"], sent=now, booked_at=booked, **data)
         ends = midnight - SECOND
         records = len(known.refunds) + self.cohort(yesterday, ends, now, known.shipped) + self.plan(ends, now)
         self.end(now, midnight, records)

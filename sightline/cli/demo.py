@@ -15,7 +15,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the page and the API; 0 picks a free one.")] = 8321,
     scenario: Annotated[
         list[Scenario] | None,
-        typer.Option(help=f"What goes wrong after a while; may be repeated. {_SCENARIOS}"),
+        typer.Option(
+            help=f"What goes wrong after a while; may be repeated. {_SCENARIOS}",
+            show_default=Scenario.CARRIER_OUTAGE.value,
+        ),
     ] = None,
     after: Annotated[float, typer.Option(help="Seconds until it goes wrong.")] = 30.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same company.")] = 1,
@@ -28,7 +31,7 @@ def demo(
 
     run_demo(
         port=port,
-        scenarios=scenario or [Scenario.CARRIER_OUTAGE, Scenario.DOCK_CONGESTION],
+        scenarios=scenario or [Scenario.CARRIER_OUTAGE],
         after=after,
         seed=seed,
         keep=keep,

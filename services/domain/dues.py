@@ -81,9 +81,12 @@ def _next(cut_offs: CutOffs, times: tuple[int, ...], instants: Numbers) -> Numbe
 
 def _edges(cut_offs: CutOffs, times: tuple[int, ...], low: int, high: int) -> Numbers:
     """All that may come next after an instant from ``low`` to ``high``, in order; behind them ``NEVER``."""
-    first, last = (datetime.fromtimestamp(at // SECOND, UTC).year for at in (low, high))
     rule = times, cut_offs.weekdays, cut_offs.timezone, cut_offs.closed
-    return _of_years(rule, first - 1, last + _AHEAD)
+    first, last = (datetime.fromtimestamp(at // SECOND, UTC).year for at in (low - DAY, high))
+    found = _of_years(rule, first, last)
+    if found.size > 1 and found[-2] >= high:
+        return found
+    return _of_years(rule, first, last + _AHEAD)
 
 
 @lru_cache(maxsize=512)

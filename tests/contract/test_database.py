@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection as SyncConnection
 
 from services.adapters.database import Database, cursors, migrations, tables
@@ -347,34 +347,36 @@ async def test_starting_again_and_together_is_safe(database: Database) -> None:
 
 
 async def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:
-    """Names, columns, nullability, keys and indexes; and ``HEAD`` is the newest revision."""
+    """A new database has them at once; migrated from nothing, it comes to the same tables, columns, types, keys and
+    indexes; and ``HEAD`` is the newest revision.
+    """
 
     def made(connection: SyncConnection) -> dict[str, object]:
         look = inspect(connection)
         return {
             name: (
-                {column["name"]: column["nullable"] for column in look.get_columns(name)},
-                look.get_pk_constraint(name)["constrained_columns"],
+                {each["name"]: (str(each["type"]), each["nullable"]) for each in look.get_columns(name)},
+                look.get_pk_constraint(name),
                 {
                     index["name"]: index["column_names"]
                     for index in look.get_indexes(name)
                     if not index["unique"]
                 },
+                look.get_table_options(name),
             )
             for name in look.get_table_names()
-            if name != "alembic_version"
         }
 
-    declared = {
-        table.name: (
-            {column.name: bool(column.nullable) for column in table.columns},
-            [column.name for column in table.primary_key],
-            {str(index.name): [column.name for column in index.columns] for index in table.indexes},
-        )
-        for table in metadata.sorted_tables
-    }
-    async with database._connection.reading() as connection:
-        assert await connection.run_sync(made) == declared
+    def migrated(connection: SyncConnection) -> None:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+        migrations._upgrade(connection)
+
+    async with database._connection.writing() as connection:
+        new = await connection.run_sync(made)
+        await connection.run_sync(migrated)
+        assert await connection.run_sync(made) == new
+    assert set(new) == {*metadata.tables, "alembic_version"}
     script = ScriptDirectory(str(Path(migrations.__file__).parent))
     assert script.get_heads() == [migrations.HEAD]
 

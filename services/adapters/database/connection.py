@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -71,7 +71,11 @@ class Connection:
 
     def insert(self, table: Table) -> Any:
         """An INSERT with ``on_conflict_do_update``, which both dialects spell alike but SQLAlchemy types apart."""
-        return sqlite.insert(table) if self.sqlite else postgresql.insert(table)
+        if self.sqlite:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415  # takes 0.06 s to import
+
+        return postgresql.insert(table)
 
     def upsert(self, table: Table) -> Any:
         """Insert rows that carry an ``attempt``, or replace them unless those that are there are of a later one."""

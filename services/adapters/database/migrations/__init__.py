@@ -8,6 +8,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection as SyncConnection
 
 from services.adapters.database.connection import Connection
+from services.adapters.database.tables import metadata
 
 HEAD = "0002"
 """The newest revision (a test compares it with the files), so that a database that has it starts without Alembic."""
@@ -24,13 +25,26 @@ async def migrate(connection: Connection) -> None:
     async with connection.writing() as writer:
         lock = "BEGIN IMMEDIATE" if connection.sqlite else f"SELECT pg_advisory_xact_lock({_LOCK})"
         await writer.exec_driver_sql(lock)
-        await writer.run_sync(_upgrade)
+        new = not await writer.run_sync(lambda sync: inspect(sync).get_table_names())
+        await writer.run_sync(_create if new else _upgrade)
 
 
 def _current(connection: SyncConnection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _create(connection: SyncConnection) -> None:
+    """A new database starts without Alembic too, as its cookbook has it (a test compares it with a migrated one)."""
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def _upgrade(connection: SyncConnection) -> None:

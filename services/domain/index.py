@@ -114,6 +114,8 @@ class Index:
             ]  # of repeated indices numpy keeps the last write: the first claimant
             row = table[slots]
             lost = (row != claim).nonzero()[0]
+            if not lost.size:
+                break
             same = stored[row[lost]] == keys[at[lost]]
             owner[at[lost[same]]] = row[lost[same]]
             on = lost[~same]

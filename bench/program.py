@@ -51,6 +51,8 @@ def folder(broker: str | None = None) -> Iterator[tuple[Path, Mapping[str, str]]
 @contextmanager
 def running(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """``sightline ARGUMENTS`` for as long as the block lasts."""
+    env = dict(os.environ if env is None else env)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second start finds its modules compiled
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen([*COMMAND, *arguments], env=env, stdout=said, stderr=said)
         try:

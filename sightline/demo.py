@@ -26,7 +26,7 @@ from sightline.node import ALL, Node
 from sightline.serving import running, until_terminated
 
 STEP = 2 * HOUR
-PARTITIONS = 2
+PARTITIONS = 1
 """Enough for one process; fewer, fuller frames make the history quicker."""
 BEAT_S = 0.25
 

@@ -37,8 +37,10 @@ from stream_processors.transports.seeking import Helping, SeekingConsumer
 
 _log = logging.getLogger(__name__)
 
-_SLICE = 0.05
-"""CPU (s) per call. A call costs some 8 ms, however little there is to fold: short calls would be all overhead."""
+_SLICE, _LONGEST_SLICE, _SLICES = 0.05, 0.2, 8
+"""CPU (s) per call. A call costs some 8 ms, however little there is to fold: short calls would be all overhead. What
+waits is folded in so many calls, where that makes them neither shorter than the one nor longer than the other.
+"""
 _FOLD_SHARE, _LONGEST_FOLD_WAIT = 2, 0.25
 _LEAST_BUDGET, _MOST_BUDGET = 32 << 10, 8 << 20
 _MOST_QUEUED = 32 << 20
@@ -47,9 +49,10 @@ _TURNS = 10
 get here, and the thread that fetches needs the interpreter. With one, fetches came only once everything was folded.
 """
 _FLUSH_SHARE = 3
-_CATCHING_UP = 0.5
-"""How much longer (s) a partition may stay silent while more waits to be folded, here or by the processor beside it:
-what JUDGE says while OBSERVE catches up is old when it is read.
+_CATCHING_UP, _FAR_BEHIND = 0.5, 2.0
+"""How much longer (s) a partition stays silent while more waits to be folded, here or by the processor beside it: as
+long as that takes, but at least the one and at most the other. What JUDGE says while OBSERVE catches up is old when it
+is read.
 """
 _CHUNKS_UNDER_WAY = 8
 _LONGEST_SEEK_WAIT = 8.0
@@ -93,6 +96,7 @@ class Driver:
         self.beside: Sequence[Driver] = (self,)
         self._partitions: dict[int, Partition] = {}
         self._budget = 256 << 10
+        self._pace = self._budget / _SLICE
         self._queued = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -153,9 +157,9 @@ class Driver:
         self._wake.set()
 
     @property
-    def behind(self) -> bool:
-        """Whether records wait to be folded."""
-        return any(partition.queue for partition in self._partitions.values())
+    def behind(self) -> float:
+        """How much CPU (s) it takes to fold what waits, at the pace of the last call; 0 where nothing waits."""
+        return self._queued / self._pace
 
     def positions(self) -> Mapping[TP, int]:
         """What each state needs next."""
@@ -219,12 +223,13 @@ class Driver:
             await self._start_over(partition)
             return
         took = max(thread_time() - started, 1e-6)
+        self._pace, self._queued = size / took, self._queued - size
         wait = min(_FOLD_SHARE * took * len(self._partitions), _LONGEST_FOLD_WAIT)
         partition.fold_due = monotonic() + wait
-        if took > _SLICE or size * 2 > self._budget:
-            wanted = int(self._budget * min(2.0, _SLICE / took))
+        slice_ = min(max(self.behind / _SLICES, _SLICE), _LONGEST_SLICE)
+        if took > slice_ or size * 2 > self._budget:
+            wanted = int(self._budget * min(2.0, slice_ / took))
             self._budget = min(max(wanted, _LEAST_BUDGET), _MOST_BUDGET)
-        self._queued -= size
         self._room.set()
 
     async def _start_over(self, partition: Partition) -> None:
@@ -252,7 +257,8 @@ class Driver:
             _log.warning("%s: %s; folding from the log instead", where, partition.unreadable)
 
     async def _flush_round(self) -> None:
-        wait = _CATCHING_UP if any(driver.behind for driver in self.beside) else 0.0
+        behind = max(driver.behind for driver in self.beside)
+        wait = min(max(behind, _CATCHING_UP), _FAR_BEHIND) if behind else 0.0
         for partition in list(self._partitions.values()):
             if partition.dirty and not self.recovering and monotonic() >= partition.flush_due + wait:
                 await self._flush(partition)

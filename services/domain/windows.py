@@ -185,7 +185,13 @@ def _next(period: str, first: date) -> date:
 
 def _edges(period: str, timezone: str, low: int, high: int) -> Numbers:
     """The starts of all periods from the one that holds ``low`` to the one after that of ``high``."""
-    years = range(_local_date(timezone, low).year - 1, _local_date(timezone, high).year + 2)
+    first, last = (_local_date(timezone, at).year for at in (low, high))
+    return _edges_of_years(period, timezone, first - 1, last + 1)
+
+
+@lru_cache(maxsize=512)
+def _edges_of_years(period: str, timezone: str, first: int, last: int) -> Numbers:
+    years = range(first, last + 1)
     return np.unique(np.concatenate([_edges_of_year(period, timezone, year) for year in years]))
 
 

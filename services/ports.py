@@ -114,6 +114,10 @@ class Log(Protocol):
         """Create missing topics; raise ``Conflict`` naming each difference of an existing one and the remedy."""
         ...
 
+    async def cleanup(self, topic: str) -> Cleanup:
+        """How it is cleaned up; one that is compacted and deleted is compacted. ``NotFound`` for an unknown one."""
+        ...
+
     async def append(self, records: Sequence[Append]) -> list[int]:
         """Append all; return their offsets, in order, once all are acknowledged.
 

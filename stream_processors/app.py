@@ -119,19 +119,13 @@ def _local(log: Log) -> LocalLog:
 
 
 def _require_compiled() -> None:
-    """Faust's Python stream acks frames of an old generation that it skipped; lz4 and others need a codec."""
-    from aiokafka import codec  # noqa: PLC0415  # only Kafka needs it
+    """Faust's Python stream acks frames of an old generation that it skipped."""
     from faust import streams  # noqa: PLC0415  # only looked at here
 
     if getattr(streams, "_CStreamIterator", None) is None:
         raise Unavailable(
             "Faust's compiled stream is missing",
             remedy="install a binary wheel of faust-streaming and unset NO_CYTHON",
-        )
-    if not (codec.has_lz4() and codec.has_snappy() and codec.has_zstd()):
-        raise Unavailable(
-            "codecs for compressed records are missing",
-            remedy="install aiokafka[lz4,snappy,zstd]",
         )
 
 

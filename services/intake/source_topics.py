@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from services.errors import NotFound, SightlineError
+from services.errors import Conflict, NotFound, SightlineError
 from services.intake.framing import LIVE, Intake, Origin
-from services.ports import Consumer, Log, Record
+from services.ports import Cleanup, Consumer, Log, Record
 
 MAX_RECORDS = 10_000
 POLL_MS = 500
@@ -48,7 +48,9 @@ class SourceTopics:
         self.records = 0
 
     async def start(self) -> None:
-        """Read until ``stop``; nothing where no topic is named. Raises ``NotFound`` for one that does not exist."""
+        """Read until ``stop``; nothing where no topic is named. Raises ``NotFound`` for one that does not exist,
+        ``Conflict`` for one that is compacted.
+        """
         for topic in self._sources:
             await self._must_exist(topic)
         if self._sources:
@@ -64,7 +66,7 @@ class SourceTopics:
 
     async def _must_exist(self, topic: str) -> None:
         try:
-            await self._log.ends(topic)
+            kept = await self._log.cleanup(topic)
         except NotFound:
             raise NotFound(
                 f"there is no source topic {topic!r} on the log",
@@ -72,6 +74,13 @@ class SourceTopics:
                 value=topic,
                 remedy="create it, or correct its name",
             ) from None
+        if kept is Cleanup.COMPACT:
+            raise Conflict(
+                f"the source topic {topic!r} is compacted: events whose key comes again would be lost unread",
+                field="SIGHTLINE_INTAKE__SOURCES",
+                value=topic,
+                remedy="set its cleanup.policy to delete, or have its events written to a topic that is not compacted",
+            )
 
     async def step(self, consumer: Consumer) -> int:
         """One batch: read, accept, commit; returns how many records it had."""

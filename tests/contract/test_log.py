@@ -149,6 +149,15 @@ async def test_an_unknown_topic_or_partition_is_named(log: Log, topic: str) -> N
         await log.ends("nowhere")
 
 
+async def test_how_a_topic_is_cleaned_up_can_be_asked(log: Log, topic: str, topic_prefix: str) -> None:
+    """Of those that exist."""
+    await log.ensure([TopicSpec(f"{topic_prefix}.latest", 1, Cleanup.COMPACT)])
+    assert await log.cleanup(topic) is Cleanup.DELETE
+    assert await log.cleanup(f"{topic_prefix}.latest") is Cleanup.COMPACT
+    with pytest.raises(NotFound, match="nowhere"):
+        await log.cleanup("nowhere")
+
+
 async def test_ensuring_twice_changes_nothing(log: Log, topic: str) -> None:
     """An existing topic that is as declared keeps its records."""
     await log.append(appends(topic, 0, "a"))

@@ -151,6 +151,9 @@ class EmbeddedLog:
     def partitions(self, topic: str) -> int:
         return len(self._shards.of(topic)) if topic in self._shards.topics() else 0
 
+    async def cleanup(self, topic: str) -> Cleanup:
+        return self._shards.of(topic)[0].spec.cleanup
+
     async def ensure(self, topics: Sequence[TopicSpec]) -> None:
         await asyncio.wrap_future(self._running().submit(partial(self._ensure, topics)))
 

@@ -17,6 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from services.adapters.log.producing import Producing
+from services.adapters.log.startup import cluster_ids, one_cluster, require_codecs
 from services.ending import ended
 from services.errors import Conflict, NotFound, TooLarge, Unavailable
 from services.ports import MAX_RECORD_BYTES, Append, Cleanup, Record, TopicSpec
@@ -30,6 +31,8 @@ _BATCH_RECORDS = 5_000
 _POLL_MS = 1_000
 _REQUEST_MS = 10_000
 """A broker that is there and says nothing is tried anew after so long."""
+_KEEPS = {"unclean.leader.election.enable": "false"}
+"""With it a broker that lags behind may become the leader, and what others had acknowledged is gone."""
 _STOP_S = 1.0
 """A reader that ends has so long to leave its group; where the broker says nothing, the session timeout sees to it."""
 _SESSION_MS, _REBALANCE_MS, _HEARTBEAT_MS = 10_000, 20_000, 3_000
@@ -51,6 +54,7 @@ class KafkaLog:
         logging.getLogger("aiokafka").setLevel(logging.WARNING)
 
     async def start(self) -> None:
+        require_codecs()
         self._producing = Producing(self._producer, self._patience)
         self._admin = AIOKafkaAdminClient(
             bootstrap_servers=self._bootstrap, client_id=self._client_id, request_timeout_ms=_REQUEST_MS
@@ -60,6 +64,15 @@ class KafkaLog:
             for part in (self._producing, self._admin, self._probe):
                 await part.start()
             self._epoch = str((await self._admin.describe_cluster())["cluster_id"])
+            if "," in self._bootstrap:
+                one_cluster(
+                    await cluster_ids(
+                        self._bootstrap, client_id=self._client_id, request_timeout_ms=_REQUEST_MS
+                    )
+                )
+        except Conflict:
+            await self.stop()
+            raise
         except (KafkaError, OSError) as error:
             await self.stop()
             raise Unavailable(
@@ -150,6 +163,13 @@ class KafkaLog:
         if not described or described[0]["error_code"]:
             raise _unknown(topic)
         return sorted(partition["partition"] for partition in described[0]["partitions"])
+
+    async def cleanup(self, topic: str) -> Cleanup:
+        await self._partitions(topic)
+        resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"cleanup.policy": None})
+        (answer,) = await _reached(_open(self._admin).describe_configs([resource]))
+        policies = {entry[0]: entry[1] for each in answer.resources for entry in each[4]}
+        return Cleanup.COMPACT if "compact" in policies["cleanup.policy"] else Cleanup.DELETE
 
     # --- appending ---
 
@@ -307,7 +327,12 @@ def _records(batch: Sequence[Any], stop: int | None = None) -> list[Record]:
 
 
 def _config(spec: TopicSpec) -> dict[str, str]:
-    config = {"cleanup.policy": spec.cleanup.value, "message.timestamp.type": "LogAppendTime", **spec.config}
+    config = {
+        "cleanup.policy": spec.cleanup.value,
+        "message.timestamp.type": "LogAppendTime",
+        **_KEEPS,
+        **spec.config,
+    }
     if spec.cleanup is Cleanup.DELETE:
         config["retention.ms"] = str(-1 if spec.retention_ms is None else spec.retention_ms)
     return config

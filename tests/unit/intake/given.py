@@ -10,7 +10,7 @@ from typing import Any
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Process, Step
 from services.errors import NotFound, Unavailable
 from services.intake.framing import Intake
-from services.ports import Append, Consumer, Record, TopicSpec
+from services.ports import Append, Cleanup, Consumer, Record, TopicSpec
 from services.settings import Intake as IntakeSettings
 from services.topics import Topics
 
@@ -107,6 +107,10 @@ class ListLog:
         if topic in self.unknown:
             raise NotFound("there is no such topic")
         return {0: (0, len(self.to_come))}
+
+    async def cleanup(self, topic: str) -> Cleanup:
+        await self.ends(topic)
+        return Cleanup.DELETE
 
     async def lags(self, group: str, topic: str) -> dict[int, int]:
         raise NotImplementedError(group, topic)

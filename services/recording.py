@@ -68,6 +68,11 @@ class Recorded:
     failing: str | None = None
 
 
+def group_of(topics: Topics) -> str:
+    """The consumer group that records."""
+    return f"{topics.prefix}.recorder"
+
+
 class Recorder:
     """``run`` is the task; ``recorded`` its figures."""
 
@@ -91,7 +96,7 @@ class Recorder:
         self._runs = runs
         self._attempts: dict[tuple[str, str], int] = {}
         self._voided: dict[tuple[str, str], int] = {}
-        self.group = f"{topics.prefix}.recorder"
+        self.group = group_of(topics)
         self._inputs = [
             spec.name for spec in (topics.history, topics.cases, topics.dead_letters, topics.kpis)
         ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from api.dependencies import Part, PartCheck, Vitals
 from api.health import elsewhere
 from services.errors import SightlineError
+from services.recording import group_of
 from sightline.node import API, PROCESSOR, RECORDER
 from sightline.serving import shown
 
@@ -90,7 +91,7 @@ async def _lags(node: Node) -> Mapping[tuple[str, ...], int]:
     topics = node.topics
     lags: dict[tuple[str, ...], int] = {}
     if PROCESSOR not in node.parts or RECORDER in node.parts:
-        group = f"{topics.prefix}.recorder"
+        group = group_of(topics)
         for spec in (topics.history, topics.cases, topics.dead_letters):
             lags[group, spec.name] = sum((await node.log.lags(group, spec.name)).values())
     if node.processor is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -35,7 +36,7 @@ def unpack(body: bytes, folder: Path, max_bytes: int) -> None:
                 raise TooLarge(f"the files of a catalogue may have {max_bytes:,} bytes in all")
             for one in found:
                 _write(folder, one.filename, archive.read(one))
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise InvalidInput(
             f"this is no ZIP archive of a catalogue's files: {error}", remedy="use `sightline apply FOLDER`"
         ) from error

@@ -14,7 +14,19 @@ from typing import Annotated
 import typer
 
 from services.errors import SightlineError, Stuck, Unavailable
-from sightline.cli import catalogue, demo, imports, keys, lookups, mapping, query, serve, sources, support
+from sightline.cli import (
+    backups,
+    catalogue,
+    demo,
+    imports,
+    keys,
+    lookups,
+    mapping,
+    query,
+    serve,
+    sources,
+    support,
+)
 from sightline.cli.output import fail
 from sightline.deadline import EXIT_STUCK
 
@@ -61,6 +73,8 @@ app.command("contributors")(query.contributors)
 app.command("cases")(query.cases)
 app.command("sources")(sources.sources)
 app.command("reconcile")(sources.reconcile)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.command("doctor")(support.doctor)
 app.command("config")(support.config)
 app.add_typer(mapping.app, name="map")

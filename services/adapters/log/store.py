@@ -182,8 +182,7 @@ class Store:
 
     def marks(self) -> dict[tuple[str, int], int]:
         """(owner, shard) → the offset that it needs next."""
-        rows = self._db.execute("SELECT owner, shard, offset FROM marks")
-        return {(owner, shard): offset for owner, shard, offset in rows}
+        return marks_of(self._db)
 
     def mark(self, owner: str, shard: int, offset: int) -> None:
         """Set what an owner needs."""
@@ -229,6 +228,12 @@ class Store:
                 self._db.execute(_INSERTS[block], [*itertools.chain.from_iterable(rows[at : at + block])])
                 at += block
         rows.clear()
+
+
+def marks_of(db: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    """(owner, shard) → the offset that it needs next."""
+    rows = db.execute("SELECT owner, shard, offset FROM marks")
+    return {(owner, shard): offset for owner, shard, offset in rows}
 
 
 def read(

@@ -41,7 +41,7 @@ from services.domain.program import (
 from services.domain.runstate import RunState
 from services.domain.watermark import FUTURE_MS
 from services.ports import Log, Record
-from services.snapshots import choose
+from services.snapshots import Snapshot, choose
 from services.topics import Topics
 
 LIVE = "live"
@@ -209,18 +209,8 @@ class Refolding:
 
     async def _start_at_snapshots(self, asked: Asked, folded: Folded, wanted: Wanted) -> None:
         """After the processors' last snapshots; their cases tell what they come to."""
-        topic = self._topics.observed.name
-        begins = {partition: first for partition, (first, _) in (await self._log.ends(topic)).items()}
-        held: dict[int, dict[bytes, bytes]] = {}
-        async for records in self._log.read(topic, begins, follow=False):
-            for record in records:
-                if record.key is not None and record.value is None:
-                    held.setdefault(record.partition, {}).pop(record.key, None)
-                elif record.key is not None and record.value is not None:
-                    held.setdefault(record.partition, {})[record.key] = record.value
-        for partition, told in held.items():
-            found = choose(told)
-            if found is None or partition not in folded.observers:
+        for partition, found in (await snapshots_of(self._log, self._topics)).items():
+            if partition not in folded.observers:
                 continue
             observer = folded.observers[partition]
             run = await asyncio.to_thread(self._restored, asked, partition, found.chunks, wanted)
@@ -262,6 +252,21 @@ class Refolding:
                 if clock() > until:
                     return False
         return True
+
+
+async def snapshots_of(log: Log, topics: Topics) -> dict[int, Snapshot]:
+    """The last whole snapshot of each events partition that has one."""
+    topic = topics.observed.name
+    begins = {partition: first for partition, (first, _) in (await log.ends(topic)).items()}
+    held: dict[int, dict[bytes, bytes]] = {}
+    async for records in log.read(topic, begins, follow=False):
+        for record in records:
+            if record.key is not None and record.value is None:
+                held.setdefault(record.partition, {}).pop(record.key, None)
+            elif record.key is not None and record.value is not None:
+                held.setdefault(record.partition, {})[record.key] = record.value
+    found = {partition: choose(told) for partition, told in held.items()}
+    return {partition: snapshot for partition, snapshot in found.items() if snapshot is not None}
 
 
 def _fold(observer: Observer, records: Sequence[Record], *, wanted: Wanted, asked: Asked) -> None:

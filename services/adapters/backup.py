@@ -61,6 +61,17 @@ def back_up(log: Path, database: Path, file: Path, *, group: str, time: int) -> 
     return manifest
 
 
+def copy_log(log: Path, place: Path) -> None:
+    """Copy the log in one folder, which may be in use, into another, new one; raises as ``back_up`` does."""
+    if not (log / LOG).is_file():
+        raise NotFound(f"there is no {log / LOG}", field="file", value=log, remedy="see `sightline config`")
+    try:
+        place.mkdir()
+        _copy(log / LOG, place / LOG)
+    except (OSError, sqlite3.Error) as error:
+        raise Unavailable(f"the log cannot be copied: {error}", field="file", value=place) from error
+
+
 def restore(file: Path, log: Path, database: Path) -> Manifest:
     """Make an installation of a backup: its log in the folder ``log``, its ``database``.
 

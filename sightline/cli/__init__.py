@@ -23,6 +23,7 @@ from sightline.cli import (
     lookups,
     mapping,
     query,
+    rebuild,
     serve,
     sources,
     support,
@@ -73,6 +74,7 @@ app.command("contributors")(query.contributors)
 app.command("cases")(query.cases)
 app.command("sources")(sources.sources)
 app.command("reconcile")(sources.reconcile)
+app.command("rebuild")(rebuild.rebuild)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.command("doctor")(support.doctor)

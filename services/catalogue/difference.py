@@ -63,7 +63,7 @@ class Change:
 
     ``fields`` are those of it that changed, as paths; ``because`` those of others that made it change. A KPI has its
     ``version`` before and after, and a ``start`` where it has no history yet. ``forgets``: a process whose cases begin
-    anew.
+    anew, or a KPI over it that keeps its version all the same.
     """
 
     kind: Kind
@@ -193,8 +193,17 @@ def _kpi(before: Program, after: Program, name: str, paths: _Paths) -> Change:
         outcome = Outcome.MEANING
         found = tuple(path for path in found if not path.words)
         because = tuple(_because(before, after, name, paths))
-    start = _start(before, after, name) if outcome in {Outcome.NEW, Outcome.MEANING} else None
-    return Change(Kind.KPI, name, outcome, tuple(map(str, found)), because, version, start)
+    begins = outcome in {Outcome.NEW, Outcome.MEANING}
+    start = _start(before, after, name) if begins else None
+    forgets = outcome in {Outcome.UNCHANGED, Outcome.WORDS} and _forgets(before, after, name)
+    return Change(Kind.KPI, name, outcome, tuple(map(str, found)), because, version, start, forgets)
+
+
+def _forgets(before: Program, after: Program, name: str) -> bool:
+    """Whether cases that a KPI counts are forgotten."""
+    feeds = [measure.feed for _, measure in _measured(after, name)]
+    processes = {feed.process for feed in feeds if not isinstance(feed, EventFeed)}
+    return not all(cases_go_on(before, after, process) for process in processes)
 
 
 def _start(before: Program, after: Program, name: str) -> Start:

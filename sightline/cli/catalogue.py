@@ -108,7 +108,13 @@ def served(url: str | None) -> Catalogue:
         return from_text(response.text)
 
 
-_SIGNS = {"new": "[green]+[/]", "words": "[dim]·[/]", "meaning": "[yellow]~[/]", "removed": "[red]-[/]"}
+_SIGNS = {
+    "unchanged": "[red]![/]",
+    "new": "[green]+[/]",
+    "words": "[dim]·[/]",
+    "meaning": "[yellow]~[/]",
+    "removed": "[red]-[/]",
+}
 _STARTS = {
     "cells": "from what is measured already",
     "cases": "from the cases that are remembered",
@@ -126,7 +132,7 @@ def print_difference(found: Difference, *, as_json: bool) -> None:
         return
     same = 0
     for change in found.changes:
-        if change.outcome == "unchanged":
+        if change.outcome == "unchanged" and not change.forgets:
             same += 1
             continue
         sign = _SIGNS[change.outcome]

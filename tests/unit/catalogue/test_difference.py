@@ -153,6 +153,19 @@ def test_a_process_that_is_described_anew_forgets_nothing() -> None:
     assert change(after, "open").outcome is Outcome.UNCHANGED
 
 
+def test_a_kpi_that_goes_on_over_cases_that_are_forgotten_says_so() -> None:
+    """Its version does not depend on the field whose type changed; its cases do."""
+    total = replace(OPEN, name="total", dimensions=())
+    before = with_kpi(total)
+    fields = {**BEFORE.events["placed"].fields, "site": Field("site", FieldType.INTEGER)}
+    events = {**before.events, "placed": replace(before.events["placed"], fields=fields)}
+    found = {one.name: one for one in compared(replace(before, events=events), before).changes}
+    assert (found["total"].outcome, found["total"].forgets) == (Outcome.UNCHANGED, True)
+    assert (found["open"].outcome, found["open"].start) == (Outcome.MEANING, Start.NOTHING)
+    assert (found["visits"].outcome, found["visits"].forgets) == (Outcome.UNCHANGED, False)
+    assert found["orders"].forgets
+
+
 def test_one_more_field_is_named_where_it_is_and_changes_no_number() -> None:
     """The KPIs of the event stay."""
     more = {**BEFORE.events["visit"].fields, "gift": Field("gift", FieldType.BOOLEAN)}

@@ -72,6 +72,8 @@ async def test_a_key_may_do_what_its_scopes_say(world: World, scope: KeyScope, a
         assert response.status_code == (200 if path in allowed else 403), path
     posted = await world.client.post("/api/v1/events", json=[], headers=headers)
     assert (posted.status_code == 403) is ("events" not in allowed)
+    applied = await world.client.put("/api/v1/catalogue", content=b"PK", headers=headers)
+    assert (applied.status_code == 403) is (scope is not KeyScope.ADMIN)
 
 
 async def test_a_revoked_key_is_refused(world: World) -> None:

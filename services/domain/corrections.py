@@ -173,12 +173,11 @@ class Corrections:
 
 
 def processes_of(program: Program, event: str) -> tuple[str, ...]:
-    """The processes that events of this type are copied to; "" where there is none."""
+    """The processes that events of this type are copied to, and "": some may name no case."""
     if (passed := program.catalogue.events[event].passed) is not None:
         return (passed.process,) if passed.process in program.catalogue.processes else ()
     objects = program.catalogue.events[event].objects
-    found = tuple(name for name, one in program.catalogue.processes.items() if one.object in objects)
-    return found or ("",)
+    return (*(name for name, one in program.catalogue.processes.items() if one.object in objects), "")
 
 
 def kept_columns(program: Program, event: str, process: str) -> Kept:

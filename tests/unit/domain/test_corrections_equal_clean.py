@@ -23,8 +23,14 @@ from services.domain.catalogue import (
     Field,
     FieldType,
     Kpi,
+    KpiType,
+    MeasureSpec,
+    Process,
     Reverses,
+    Step,
     Time,
+    Window,
+    WindowKind,
 )
 from services.intake.events import Event
 from tests.naive import model
@@ -32,18 +38,21 @@ from tests.unit.domain.test_engine_equals_naive import (
     FILTERS,
     HOUR,
     MINUTE,
+    PRICE,
     START,
     Engine,
     as_json,
     catalogues,
     compare_history,
     compare_values,
+    events_of,
 )
 
 DOC = Field("doc", FieldType.STRING, required=True)
 REV = Field("rev", FieldType.INTEGER)
 VOID = Field("revoked", FieldType.BOOLEAN)
 HOW = Correctable("doc", "rev", "revoked == true")
+OPENED = Process("orders", "order", (Step("placed", "placed"),), "placed", (), {})
 CANNOT = {Agg.MIN, Agg.MAX, Agg.LAST}
 
 
@@ -229,3 +238,23 @@ def test_so_it_is_where_events_are_named_by_id(catalogue: Catalogue, seed: int, 
     engine = ById(named, partitions)
     tell(engine, random.Random(seed), list(facts.said))
     expect_clean(engine, named, facts, partitions)
+
+
+def test_an_event_that_names_no_case_is_corrected_too() -> None:
+    """Where its type may name one: a revision and a reversal take back what it contributed."""
+    order = Field("order", FieldType.STRING)
+    placed = correctable(
+        replace(events_of(())["placed"], fields={"order": order, "price": PRICE}, dimensions=())
+    )
+    count = MeasureSpec(Agg.COUNT, event="placed")
+    kpi = Kpi("k", "", "a", KpiType.SIMPLE, Window(WindowKind.ALL_TIME), "1d", "1", measure=count)
+    types = {"placed": placed, "placed.undone": undoing(placed)}
+    catalogue = with_digest(Catalogue(types, {"orders": OPENED}, {"k": kpi}))
+    engine = Engine(catalogue, 2)
+    for doc, rev in (("d1", 0), ("d1", 1), ("d2", 0)):
+        data = {"doc": doc, "rev": rev, "revoked": False}
+        engine.frame(START, [model.Event(f"{doc}-{rev}", "erp", "placed", START, f"s{rev}", data)])
+    undone = model.Event("u", "erp", "placed.undone", START, "s", {"doc": "d2"})
+    engine.frame(START, [undone])
+    engine.finish(START + HOUR)
+    assert engine.values["k", ()].value == 1

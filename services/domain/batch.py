@@ -6,9 +6,9 @@ asks for by code are interned in the partition's ``Strings``; the rest stay what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -193,13 +193,23 @@ class BlockRows:
             held = self._own[name] = _shifted(codes, self.parts, self.dictionary)
         return held
 
-    def _type(self, name: str) -> FieldType | None:
+    def _types(self, name: str) -> list[FieldType]:
+        """The types that blocks hold it in: one, but where they were framed under catalogues that differ in it."""
         if name == "source":
-            return FieldType.STRING
-        return next((part.block.types[name] for part in self.parts if name in part.block.types), None)
+            return [FieldType.STRING]
+        found = dict.fromkeys(types[name] for types in self._layouts if name in types)
+        return list(found) or [FieldType.STRING]
+
+    @cached_property
+    def _layouts(self) -> list[Mapping[str, FieldType]]:
+        """The different ones among the blocks'; decoding shares them."""
+        return list({id(part.block.types): part.block.types for part in self.parts}.values())
 
     def _coded(self, name: str) -> Codes:
-        type_ = self._type(name)
+        """A row's value is of one type, and absent in the others."""
+        return reduce(np.maximum, [self._coded_as(type_, name) for type_ in self._types(name)])
+
+    def _coded_as(self, type_: FieldType, name: str) -> Codes:
         if type_ is FieldType.BOOLEAN:
             words = [self.strings.code(word) for word in ("false", "true")]
             flags: Codes = np.array([*words, -1], np.int32)[self.flag(name)]
@@ -213,7 +223,9 @@ class BlockRows:
         return self.dictionary.intern(self.dictionary_codes(name))
 
     def _hashed(self, name: str) -> Hashes:
-        type_ = self._type(name)
+        return reduce(np.maximum, [self._hashed_as(type_, name) for type_ in self._types(name)])
+
+    def _hashed_as(self, type_: FieldType, name: str) -> Hashes:
         if type_ in _NUMBERS:
             return hash_numbers(self.number(name))
         if type_ is FieldType.BOOLEAN:

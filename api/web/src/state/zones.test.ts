@@ -11,3 +11,7 @@ test("a catalogue is read in the zone that it names most often", () => {
 test("one that names no zone, or none that is known here, is read in the reader's own", () => {
   expect(zonesOf([kpi("UTC"), kpi("Moon/Tycho")], [], "America/Lima")).toEqual(["America/Lima", "UTC"]);
 });
+
+test("zones that read the same are offered once", () => {
+  expect(zonesOf([kpi("Etc/GMT+0")], [], "America/Lima")).toEqual(["Etc/GMT+0", "America/Lima"]);
+});

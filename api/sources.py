@@ -31,7 +31,8 @@ from services.domain.catalogue import Source
 from services.domain.facts import BatchFact, SourceAccount, SourceFreshness, SourceState
 from services.domain.windows import DAY
 from services.errors import NotFound
-from services.sources import DAYS, DayTotal, Sources, Totals, compared, day_of
+from services.sources import DAYS, DayTotal, Sources, compared, day_of
+from services.totals import Total
 
 router = APIRouter(prefix="/api/v1", tags=["sources"])
 
@@ -90,10 +91,8 @@ async def post_totals(
     ],
 ) -> Response:
     """What the source itself counts; the last said of a day is what a reconciliation KPI compares with."""
-    said = Totals(
-        totals.event, totals.day, totals.count, totals.field, None if totals.sum is None else str(totals.sum)
-    )
-    event = await _sources(deps).totals_event(grant.tenant, source, said)
+    said = Total(totals.event, totals.count, totals.field, None if totals.sum is None else str(totals.sum))
+    event = await _sources(deps).totals_event(grant.tenant, source, totals.day, said)
     catalogue = await deps.catalogues.of(grant.tenant, LIVE)
     return await _post(deps, grant.tenant, event, compared_by=compared(catalogue, source, said))
 

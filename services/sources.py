@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ import numpy as np
 
 from services.catalogue.problems import did_you_mean
 from services.domain.aggregates import unpack_state
-from services.domain.catalogue import Catalogue, FieldType, Kpi, KpiType, Source
+from services.domain.catalogue import Catalogue, Kpi, KpiType, Source
 from services.domain.facts import ClosedWindow
 from services.domain.history import amended
 from services.domain.program import Program
@@ -24,6 +24,7 @@ from services.domain.windows import DAY, Span, period_span
 from services.errors import InvalidInput, NotFound
 from services.intake.amounts import rfc3339
 from services.ports import Clock, History
+from services.totals import Total, check
 
 LIVE = "live"
 DAYS = 14
@@ -56,17 +57,6 @@ class DayTotal:
     ours: float
     theirs: float | None
     percent: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a source counts on ``day`` of events of a type: how many, or what ``field`` adds up to (a decimal)."""
-
-    event: str
-    day: date
-    count: int | None = None
-    field: str | None = None
-    sum: str | None = None
 
 
 class Sources:
@@ -115,63 +105,27 @@ class Sources:
             data["records"] = records
         return _event(source, BATCH, f"batch/{complete_until}/{records}", self._clock.now(), data)
 
-    async def totals_event(self, tenant: str, source: str, totals: Totals) -> bytes:
-        """The event (JSON) that says what a source counts. ``InvalidInput`` for a day that has not begun, for an event
-        type that the source does not send, and for what says nothing.
+    async def totals_event(self, tenant: str, source: str, day: date, total: Total) -> bytes:
+        """The event (JSON) that says what a source counts of ``day``. ``InvalidInput`` for a day that has not begun,
+        and for what ``services.totals.check`` refuses.
         """
         catalogue = await self._programs.of(tenant, LIVE)
         declared = _declared(catalogue, source)
-        sent = [name for name, event in catalogue.events.items() if source in event.sources]
-        if totals.event not in sent:
-            raise InvalidInput(
-                f"{source!r} sends no {totals.event!r}",
-                field="event",
-                value=totals.event,
-                remedy=did_you_mean(totals.event, sent)
-                or f"name {source!r} in the sources of its event types",
-            )
-        if (totals.count is None) == (totals.sum is None) or (totals.sum is None) != (totals.field is None):
-            raise InvalidInput(
-                "a total is a count, or the sum of a field",
-                field="count",
-                value=totals.count,
-                remedy="send count, or field and sum",
-            )
-        _check_counted(catalogue, totals)
-        span, now = day_of(declared, totals.day), self._clock.now()
+        check(catalogue, source, total)
+        span, now = day_of(declared, day), self._clock.now()
         if now < span.start:
             raise InvalidInput(
-                f"{totals.day} has not begun in {declared.timezone}",
+                f"{day} has not begun in {declared.timezone}",
                 field="day",
-                value=str(totals.day),
+                value=str(day),
                 remedy="send the totals of a day when it is over",
             )
-        said = {"event": totals.event, "count": totals.count, "field": totals.field, "sum": totals.sum}
-        data = {name: value for name, value in said.items() if value is not None}
+        data = {name: value for name, value in asdict(total).items() if value is not None}
         at = min(span.start + (now - span.start) // _SLOWER, span.end - 1)
-        return _event(
-            source, TOTALS, f"totals/{totals.day}/{totals.event}/{totals.field or ''}/{now}", at, data
-        )
+        return _event(source, TOTALS, f"totals/{day}/{total.event}/{total.field or ''}/{now}", at, data)
 
 
-def _check_counted(catalogue: Catalogue, totals: Totals) -> None:
-    """Raise ``InvalidInput`` where there cannot be such a total."""
-    if totals.count is not None and totals.count < 0:
-        raise InvalidInput(
-            "there are no fewer events than none", field="count", value=totals.count, remedy="count them"
-        )
-    fields = catalogue.events[totals.event].fields
-    numbers = [name for name, one in fields.items() if one.type in {FieldType.INTEGER, FieldType.DECIMAL}]
-    if totals.field is not None and totals.field not in numbers:
-        raise InvalidInput(
-            f"{totals.event} has no number field {totals.field!r}",
-            field="field",
-            value=totals.field,
-            remedy=did_you_mean(totals.field, numbers) or "name a field that is an integer or a decimal",
-        )
-
-
-def compared(catalogue: Catalogue, source: str, totals: Totals) -> list[str]:
+def compared(catalogue: Catalogue, source: str, total: Total) -> list[str]:
     """The KPIs that compare with such a total."""
     return [
         kpi.name
@@ -179,7 +133,7 @@ def compared(catalogue: Catalogue, source: str, totals: Totals) -> list[str]:
         if kpi.type is KpiType.RECONCILIATION
         and kpi.source == source
         and kpi.measure is not None
-        and (kpi.measure.event, kpi.measure.field) == (totals.event, totals.field)
+        and (kpi.measure.event, kpi.measure.field) == (total.event, total.field)
     ]
 
 

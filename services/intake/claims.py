@@ -1,5 +1,5 @@
-"""What events claim of their source, checked: their numbers, and ends of batches. Only catalogues that declare sources
-have any.
+"""What events claim of their source, checked: their numbers, ends of batches, totals. Only catalogues that declare
+sources have any.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from typing import Any
 import msgspec
 
 from services.domain.catalogue import Catalogue
-from services.domain.source_events import BATCH
+from services.domain.source_events import BATCH, TOTALS
 from services.domain.watermark import FUTURE_MS
+from services.errors import InvalidInput
 from services.intake.explain import Code, Rejection
 from services.intake.shapes import Envelope, Event
+from services.totals import Total, check
 
 _DIGITS = 18
 
@@ -34,6 +36,7 @@ class Claims:
         self._numbered = frozenset(
             name for name, one in catalogue.sources.items() if one.sequence is not None
         )
+        self._catalogue = catalogue
         self._now = now
 
     @classmethod
@@ -51,7 +54,25 @@ class Claims:
             )
             value = msgspec.json.encode(sequence).decode()
             return Rejection(index, envelope.id, "sequence", value, Code.NOT_A_NUMBER, message)
+        if event.type == TOTALS:
+            return self._total(event, envelope, index)
         return self._end(event, envelope, index) if event.type == BATCH else None
+
+    def _total(self, event: Event, envelope: Envelope, index: int) -> Rejection | None:
+        name, count, field, summed = event.values
+        total = Total(
+            str(name),
+            None if count is None else int(count),
+            None if field is None else str(field),
+            None if summed is None else str(summed),
+        )
+        try:
+            check(self._catalogue, event.source, total)
+        except InvalidInput as error:
+            value = msgspec.json.encode(error.value).decode()
+            message = f"{error}: {error.remedy}."
+            return Rejection(index, envelope.id, f"data.{error.field}", value, Code.NO_SUCH_TOTAL, message)
+        return None
 
     def _end(self, event: Event, envelope: Envelope, index: int) -> Rejection | None:
         until, records = event.values

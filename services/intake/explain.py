@@ -49,6 +49,7 @@ class Code(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     NOT_CORRECTABLE = "not_correctable"
     UNKNOWN_PROCESS = "unknown_process"
+    NO_SUCH_TOTAL = "no_such_total"
 
 
 @dataclass(frozen=True, slots=True)

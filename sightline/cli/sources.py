@@ -6,9 +6,11 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
@@ -65,13 +67,13 @@ def _print_one(data: dict[str, Any]) -> None:
         console.print(
             f"batch until {moment(batch['complete_until'])}: {batch['counted']:,}{said} events{off}"
         )
+    zone = ZoneInfo(data["timezone"])
     for total in data["totals"] or ():
         what = total["event"] if total["field"] is None else f"{total['event']}.{total['field']}"
         theirs = "-" if total["theirs"] is None else f"{total['theirs']:,.10g}"
         off = f", [yellow]{total['difference']:+,.10g}[/]" if total["difference"] else ""
-        console.print(
-            f"{moment(total['start'])[:10]} {escape(what)}: ours {total['ours']:,.10g}, theirs {theirs}{off}"
-        )
+        day = datetime.fromtimestamp(total["start"] / 1000, zone).date()
+        console.print(f"{day} {escape(what)}: ours {total['ours']:,.10g}, theirs {theirs}{off}")
 
 
 def reconcile(

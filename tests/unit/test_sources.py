@@ -9,7 +9,8 @@ import pytest
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Source
 from services.errors import InvalidInput
-from services.sources import Sources, Totals
+from services.sources import Sources
+from services.totals import Total
 from tests.unit.intake.given import StoppedClock
 
 NOON = 1_767_182_400_000
@@ -57,15 +58,15 @@ async def test_an_end_of_batch_that_cannot_be_is_refused_by_its_field(
 
 
 @pytest.mark.parametrize(
-    ("totals", "field"),
+    ("total", "field"),
     [
-        (Totals("order.placed", date(2025, 12, 30), count=-4), "count"),
-        (Totals("order.placed", date(2025, 12, 30), field="amout", sum="4"), "field"),
-        (Totals("order.placed", date(2025, 12, 30), field="site", sum="4"), "field"),
+        (Total("order.placed", count=-4), "count"),
+        (Total("order.placed", field="amout", sum="4"), "field"),
+        (Total("order.placed", field="site", sum="4"), "field"),
     ],
 )
-async def test_a_total_that_cannot_be_is_refused_by_its_field(totals: Totals, field: str) -> None:
+async def test_a_total_that_cannot_be_is_refused_by_its_field(total: Total, field: str) -> None:
     """A misspelt field would be compared with nothing, and nobody would know."""
     with pytest.raises(InvalidInput) as refused:
-        await sources().totals_event("default", "shop", totals)
+        await sources().totals_event("default", "shop", date(2025, 12, 30), total)
     assert refused.value.field == field

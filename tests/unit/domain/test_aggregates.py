@@ -62,8 +62,8 @@ def expected(agg: Agg, rows: list[Row]) -> float:  # noqa: PLR0911  # one line p
         return len(numbers)
     if agg is Agg.SUM:
         return sum(numbers)
-    if agg is Agg.DISTINCT:
-        return len(set(numbers))
+    if agg is Agg.DISTINCT:  # values whose hashes begin alike share a register, and are not told apart
+        return len(set(hash_numbers(np.array(numbers, np.int64)) >> np.uint64(52)))
     if not numbers:
         return math.nan
     if agg is Agg.AVG:
@@ -76,7 +76,7 @@ def expected(agg: Agg, rows: list[Row]) -> float:  # noqa: PLR0911  # one line p
 
 
 def close(agg: Agg) -> float:
-    return {Agg.PERCENTILE: 0.0101, Agg.DISTINCT: 0.05}.get(agg, 1e-12)
+    return {Agg.PERCENTILE: 0.0101, Agg.DISTINCT: 0.01}.get(agg, 1e-12)
 
 
 @pytest.mark.parametrize("agg", list(Agg))

@@ -24,7 +24,10 @@ from services.settings import Intake as IntakeSettings
 from tests.unit.intake.given import CATALOGUE, TOPICS, ListLog, StoppedClock, text
 
 SHOP = Source("shop", "Shop", "a@b", rhythm=Rhythm(at_ms=0), sequence=Numbering())
-DECLARED = replace(CATALOGUE, events={**CATALOGUE.events, **SOURCE_EVENTS}, sources={"shop": SHOP})
+PLACED = replace(CATALOGUE.events["order.placed"], sources=("shop",))
+DECLARED = replace(
+    CATALOGUE, events={**CATALOGUE.events, PLACED.name: PLACED, **SOURCE_EVENTS}, sources={"shop": SHOP}
+)
 
 
 def intake(log: ListLog) -> Intake:
@@ -121,6 +124,32 @@ async def test_an_end_of_batch_that_cannot_be_is_refused_also_as_an_event(
     assert remedy in refused.message
     assert [letter.field for letter in letters(log)] == [field]
     assert len(marks(log.records)) == TOPICS.partitions
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "value", "remedy"),
+    [
+        ({"event": "order.placd", "count": 4}, "data.event", '"order.placd"', "did you mean 'order.placed'?"),
+        ({"event": "order.placed", "count": -4}, "data.count", "-4", "count them"),
+        ({"event": "order.placed", "field": "site", "sum": "4"}, "data.field", '"site"', "known: price, weight"),
+        ({"event": "order.placed"}, "data.count", "null", "send count, or field and sum"),
+    ],
+)
+async def test_a_total_that_cannot_be_is_refused_also_as_an_event(
+    data: dict[str, Any], field: str, value: str, remedy: str
+) -> None:
+    """Of several totals the last counts: one that cannot be would take the place of the good one."""
+    log = ListLog()
+    event = {**json.loads(end_of_batch()), "type": "sightline.totals"}
+    ways = [
+        json.dumps({**event, "data": each}).encode() for each in (data, {"event": "order.placed", "count": 4})
+    ]
+    receipt = await intake(log).accept("default", "live", ways)
+    [refused] = receipt.rejected
+    assert (refused.index, refused.field, refused.value) == (0, field, value)
+    assert refused.code is Code.NO_SUCH_TOTAL
+    assert remedy in refused.message
+    assert [letter.field for letter in letters(log)] == [field]
 
 
 async def test_nothing_is_marked_that_the_log_has_not_acknowledged() -> None:

@@ -134,11 +134,19 @@ def _row(definition: dict[str, Any], told: dict[str, Any]) -> tuple[str, ...]:
     value, target = told.get("value"), definition["target"]
     return (
         f"{_number(value)} {definition['unit']}" if value is not None else "-",
-        f"{target['direction'].replace('_', ' ')} {target['value']:g}" if target else "",
+        target_words(target) if target else "",
         GLYPHS[told.get("status", "unknown")] if target else "[dim]- no target[/]",
         _age(told.get("age_ms")) + _held(told),
         definition["owner"],
     )
+
+
+def target_words(target: dict[str, Any]) -> str:
+    """A target with its side: "at least 95"; of a band both limits, which are on plan: "between 80 and 92"."""
+    value, band = target["value"], target["band"]
+    if target["direction"] == "between":
+        return f"between {value - band:g} and {value + band:g}"
+    return f"{target['direction'].replace('_', ' ')} {value:g}"
 
 
 def _scope(scope: dict[str, str]) -> str:
@@ -209,7 +217,8 @@ def contributors(
         list[str] | None, typer.Option(help="A dimension and its value, site:W01; repeat it for more.")
     ] = None,
     part: Annotated[
-        str | None, typer.Option(help="Of a ratio: denominator, numerator or misses.", show_default=False)
+        str | None,
+        typer.Option(help="Of a ratio: denominator, numerator; of a share misses, too.", show_default=False),
     ] = None,
     from_: Annotated[
         str | None, typer.Option("--from", help="Start of a window other than now, as RFC 3339.")

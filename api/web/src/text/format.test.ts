@@ -13,6 +13,7 @@ test("an age is told in one unit", () => {
 
 test("a target names its side and unit, and its absence", () => {
   expect(target({ value: 95, band: 2, direction: "at_least" }, "percent")).toBe("target ≥ 95 %");
+  expect(target({ value: 86, band: 6, direction: "between" }, "percent")).toBe("target 80 to 92 %");
   expect(target(null, "percent")).toBe("no target");
 });
 

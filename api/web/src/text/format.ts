@@ -37,11 +37,15 @@ export const STATUS: Record<Status | "no_target", { glyph: string; word: string 
   no_target: { glyph: "○", word: "no target" },
 };
 
-const SIDES: Record<Direction, string> = { at_least: "≥", at_most: "≤", between: "≈" };
+const SIDES: Record<Direction, (of: Target) => string> = {
+  at_least: (of) => `≥ ${number(of.value)}`,
+  at_most: (of) => `≤ ${number(of.value)}`,
+  between: (of) => `${number(of.value - of.band)} to ${number(of.value + of.band)}`,
+};
 
-/** "target ≥ 95 %"; "no target" where there is none. */
+/** "target ≥ 95 %", of a band "target 80 to 92 %"; "no target" where there is none. */
 export function target(of: Target | null, unitName: string): string {
-  return of === null ? "no target" : `target ${SIDES[of.direction]} ${number(of.value)} ${unit(unitName)}`;
+  return of === null ? "no target" : `target ${SIDES[of.direction](of)} ${unit(unitName)}`;
 }
 
 /** How far a value is from its target: "+90", "−2.1". */

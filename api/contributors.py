@@ -13,8 +13,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.cases import case_shape
-from api.dependencies import Deps, Reader
-from api.history import instant
+from api.dependencies import Dependencies, Deps, Reader
+from api.history import between
+from api.known import known_scope
 from api.kpis import Run, ScopeParam, parse_scope
 from api.present import LIVE
 from api.shapes import ContributorShape, ContributorsShape, WindowShape, answer
@@ -23,6 +24,7 @@ from services.contributor_details import Contributor
 from services.contributors import Contributors
 from services.domain.contributors import Part
 from services.domain.stored import StoredCase, next_due
+from services.errors import NotFound
 
 router = APIRouter(prefix="/api/v1", tags=["kpis"])
 
@@ -65,17 +67,11 @@ async def list_contributors(
 ) -> Response:
     """Exactly the events or cases that a value is made of, now or in the window [from, to), worst first."""
     wanted = parse_scope(scope)
-    query = contributors.Query(
-        name,
-        wanted,
-        None if start is None else instant("from", start),
-        None if end is None else instant("to", end),
-        part,
-        limit,
-        cursor,
-    )
+    query = contributors.Query(name, wanted, *between(start, end), part, limit, cursor)
     now = deps.live.get(grant.tenant, run).time or deps.clock.now()
     page = await deps.contributors.of(grant.tenant, run, query, now)
+    if not (page.samples or page.items):
+        await _known_ever(deps, grant.tenant, run, name, wanted)
     if format is Format.CSV:
         headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{name}.csv"'}
         if page.next is not None:
@@ -102,6 +98,15 @@ async def list_contributors(
             page.next,
         )
     )
+
+
+async def _known_ever(deps: Dependencies, tenant: str, run: str, kpi: str, scope: dict[str, str]) -> None:
+    """Raises ``NotFound`` for a scope that the KPI is not told at and that its history does not know either."""
+    try:
+        known_scope(deps.live.get(tenant, run), kpi, scope)
+    except NotFound:
+        if not await deps.history.windows(tenant, run, kpi, scope=scope):
+            raise
 
 
 def _shape(one: Contributor, now: int) -> ContributorShape:

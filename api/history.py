@@ -62,11 +62,9 @@ async def get_kpi_history(
     known_dimensions(kpi, wanted)
     length = _step(kpi, step)
     view = deps.live.get(grant.tenant, run)
-    before = None if end is None else instant("to", end)
-    if start is None:
+    since, before = between(start, end)
+    if since is None:
         since = (before or view.time or deps.clock.now()) - SLOTS * LENGTHS[length]
-    else:
-        since = instant("from", start)
     histories = Histories(deps.history, deps.catalogues)
     points = await histories.of(grant.tenant, run, name, start=since, end=before, step=length, scope=wanted)
     if not points:
@@ -109,6 +107,20 @@ def instant(field: str, text: str) -> int:
             remedy="write epoch milliseconds, or a date and time with its zone: 2026-03-01T00:00:00Z",
         )
     return found
+
+
+def between(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """``from`` and ``to`` as instants, where they are given; raises ``InvalidInput`` where they are in wrong order."""
+    since = None if start is None else instant("from", start)
+    before = None if end is None else instant("to", end)
+    if since is not None and before is not None and since > before:
+        raise InvalidInput(
+            f"from {start} is after to {end}",
+            field="from",
+            value=start,
+            remedy="write the earlier one as from",
+        )
+    return since, before
 
 
 def _instant(text: str) -> int | None:

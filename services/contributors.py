@@ -126,9 +126,10 @@ class ContributorLists:
         read = reading(program, query.kpi)
         window, position = _place(query, program, read, now)
         parts = parts_of(read, program)
+        _check_scope(query, read)
         if not parts:
             return Contributors(window, inputs=tuple(read.inputs))
-        part = _check(query, read, parts)
+        part = _chosen(query, read, parts)
         span = reach(read.kpi, window)
         asked = Asked(tenant, run, program, frozenset(), *span, query.scope, now)
         opened = await self._open(asked, read, again=query.cursor is not None)
@@ -234,8 +235,8 @@ def _at(cursor: str) -> tuple[Span, int]:
     return Span(start, end), max(0, position)
 
 
-def _check(query: Query, read: Reading, parts: Sequence[Part]) -> Part:
-    """The part asked for; ``InvalidInput`` where the KPI has no such part or dimension."""
+def _check_scope(query: Query, read: Reading) -> None:
+    """Raises ``InvalidInput`` for a dimension that the KPI does not have."""
     for dimension in query.scope:
         if dimension not in read.kpi.dimensions:
             raise InvalidInput(
@@ -244,9 +245,15 @@ def _check(query: Query, read: Reading, parts: Sequence[Part]) -> Part:
                 value=dimension,
                 remedy=did_you_mean(dimension, read.kpi.dimensions) or "it has none: leave the scope out",
             )
+
+
+def _chosen(query: Query, read: Reading, parts: Sequence[Part]) -> Part:
+    """The part asked for, or else the first; ``InvalidInput`` where the KPI has no such part."""
     if query.part is not None and query.part not in parts:
+        apart = query.part is Part.MISSES and Part.DENOMINATOR in parts
+        why = ": its numerator is no part of its denominator" if apart else ""
         raise InvalidInput(
-            f"{read.kpi.name} has no {query.part.value}",
+            f"{read.kpi.name} has no {query.part.value}{why}",
             field="part",
             value=query.part.value,
             remedy=f"it has: {', '.join(parts)}",

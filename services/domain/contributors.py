@@ -278,17 +278,16 @@ def reach(kpi: Kpi, window: Span) -> Span:
 
 def parts_of(read: Reading, program: Program) -> tuple[Part, ...]:
     """The parts of a KPI that can be opened, a derived one has none. The first is what most want to see: of a share
-    that should be high its misses, of one that should be low its numerator.
+    that should be high its misses, of one that should be low its numerator. A ratio of different things, lines per
+    hour, has no misses.
     """
     if read.formula is not None:
         return ()
-    feeds = {
-        ROLES[part.role]: program.measure(part.measure).feed for part in read.parts if part.role in ROLES
-    }
-    if Part.VALUE in feeds:
+    measures = {ROLES[part.role]: program.measure(part.measure) for part in read.parts if part.role in ROLES}
+    if Part.VALUE in measures:
         return (Part.VALUE,)
-    alike = _subject(feeds[Part.NUMERATOR]) == _subject(feeds[Part.DENOMINATOR])
-    misses = (Part.MISSES,) if alike and read.kpi.type in _SHARES else ()
+    inside = _part_of(read.kpi, measures[Part.NUMERATOR], measures[Part.DENOMINATOR])
+    misses = (Part.MISSES,) if inside else ()
     direction = None if read.kpi.target is None else read.kpi.target.direction
     if direction is Direction.AT_LEAST:
         return (*misses, Part.DENOMINATOR, Part.NUMERATOR)
@@ -340,6 +339,16 @@ _SHARES = frozenset({KpiType.RATIO, KpiType.CONVERSION})
 
 def _subject(feed: Feed) -> tuple[str, str]:
     return ("event", feed.event) if isinstance(feed, EventFeed) else ("case", feed.process)
+
+
+def _part_of(kpi: Kpi, numerator: Measure, denominator: Measure) -> bool:
+    """Whether a numerator adds up a part of what its denominator does: then the rest has a meaning."""
+    if kpi.type not in _SHARES or _subject(numerator.feed) != _subject(denominator.feed):
+        return False
+    if kpi.type is KpiType.CONVERSION:
+        return True
+    alike = (numerator.agg, numerator.field) == (denominator.agg, denominator.field)
+    return alike and numerator.agg in (Agg.COUNT, Agg.SUM)
 
 
 def _named(feed: Feed) -> object:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import pytest_asyncio
 
 from services.catalogue.canonical import to_text
+from services.domain.facts import ClosedWindow, ClosedWindows
 from services.domain.frames import Head, Kind, mark
 from services.domain.windows import HOUR
 from services.ports import Append
-from tests.api.conftest import CATALOGUE, NOW, TOPICS, World
+from tests.api.conftest import CATALOGUE, NOW, TOPICS, World, told, value
 
 PATH = "/api/v1/kpis/orders/contributors"
 
@@ -81,3 +82,36 @@ async def test_what_is_unknown_is_named(orders: World) -> None:
     assert (part.status_code, part.json()["detail"]) == (400, "orders has no misses")
     assert (await orders.client.get(PATH, params={"part": "hits"})).status_code in {400, 422}
     assert (await orders.client.get(PATH, params={"cursor": "x"})).status_code == 400
+
+
+async def test_a_scope_that_nothing_ever_had_is_named_and_one_that_is_no_longer_told_opens(
+    orders: World,
+) -> None:
+    """No value is told at W02 by now, but the log has it; a misspelt site is not a site with nothing."""
+    orders.live.apply(told(1, value(3), value(1, site="W01")))
+    unknown = await orders.client.get(PATH, params={"scope": "site:W0"})
+    assert (unknown.status_code, unknown.json()["value"]) == (404, "site:W0")
+    assert (unknown.json()["field"], unknown.json()["remedy"]) == ("scope", "did you mean 'W01'?")
+    gone = await orders.client.get(PATH, params={"scope": "site:W02"})
+    assert (gone.status_code, gone.json()["value"]) == (200, 1.0)
+
+
+async def test_a_scope_that_only_history_knows_opens_empty(orders: World) -> None:
+    """It had a value once: now there is nothing in it, which is an answer."""
+    orders.live.apply(told(1, value(3), value(1, site="W01")))
+    scope = {"site": "W09", "carrier": "DHL"}
+    window = ClosedWindow("orders", "of old", scope, NOW - 90 * HOUR, NOW - 89 * HOUR, 1, 1.0, 1, b"")
+    await orders.database.history.record([ClosedWindows("default", "live", 0, 0, [window])])
+    empty = await orders.client.get(PATH, params={"scope": "site:W09"})
+    assert (empty.status_code, empty.json()["count"]) == (200, 0)
+
+
+async def test_a_window_that_ends_before_it_starts_is_refused(orders: World) -> None:
+    """Both ends are named as they were written, rather than an empty list be given; so in history."""
+    window = {"from": "2026-03-02T10:00:00Z", "to": "2026-03-02T09:00:00Z"}
+    for path in (PATH, "/api/v1/kpis/orders/history"):
+        answer = await orders.client.get(path, params=window)
+        problem = answer.json()
+        assert (answer.status_code, problem["field"], problem["value"]) == (400, "from", window["from"])
+        assert problem["detail"] == "from 2026-03-02T10:00:00Z is after to 2026-03-02T09:00:00Z"
+        assert problem["remedy"] == "write the earlier one as from"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,12 @@ KPIS = [
     kpi("on_time", KpiType.RATIO, numerator=promised("on_time"), denominator=promised("met"), scale=100.0),
     kpi("open", KpiType.LEVEL, process="order", of="open", window=Window(WindowKind.ALL_TIME)),
     kpi("each", KpiType.DERIVED, expr="revenue / orders"),
+    kpi(
+        "average",
+        KpiType.RATIO,
+        numerator=MeasureSpec(Agg.SUM, event="placed", field="amount"),
+        denominator=MeasureSpec(Agg.COUNT, event="placed"),
+    ),
 ]
 CATALOGUE = with_digest(Catalogue(TYPES, {"order": ORDER}, {one.name: one for one in KPIS}))
 
@@ -151,6 +158,23 @@ def test_a_share_opens_with_what_spoils_it() -> None:
     program = load_program(to_text(with_digest(Catalogue(TYPES, {"order": ORDER}, kpis))))
     opens = {name: parts_of(reading(program, name), program)[0] for name in kpis}
     assert opens == {"high": Part.MISSES, "low": Part.NUMERATOR, "none": Part.DENOMINATOR}
+
+
+def test_what_is_no_part_of_what_it_is_divided_by_has_no_misses() -> None:
+    """Sums of two fields, or a sum over a count: nothing is missing there. Of one field it is, as of a count."""
+    amount = MeasureSpec(Agg.SUM, event="placed", field="amount")
+    large = replace(amount, filter="amount > 50.0")
+    count = MeasureSpec(Agg.COUNT, event="placed")
+    target = Target(5, 0, Direction.AT_LEAST)
+    ratios = {"per_order": (amount, count), "large": (large, amount), "taken": (count, count)}
+    kpis = {
+        name: kpi(name, KpiType.RATIO, numerator=one, denominator=other, target=target)
+        for name, (one, other) in ratios.items()
+    }
+    program = load_program(to_text(with_digest(Catalogue(TYPES, {"order": ORDER}, kpis))))
+    parts = {name: parts_of(reading(program, name), program) for name in kpis}
+    assert parts["per_order"] == (Part.DENOMINATOR, Part.NUMERATOR)
+    assert parts["large"] == parts["taken"] == (Part.MISSES, Part.DENOMINATOR, Part.NUMERATOR)
 
 
 @pytest_asyncio.fixture
@@ -267,7 +291,9 @@ async def test_what_cannot_be_opened_is_said_with_a_remedy(lists: ContributorLis
     wrong = [
         (Query("ordres", {}), NotFound, "did you mean 'orders'?"),
         (Query("orders", {"carrier": "x"}), InvalidInput, "known: site"),
+        (Query("each", {"carrier": "x"}), InvalidInput, "known: site"),
         (Query("orders", {}, part=Part.MISSES), InvalidInput, "it has: value"),
+        (Query("average", {}, part=Part.MISSES), InvalidInput, "it has: denominator, numerator"),
         (Query("orders", {}, start=NOON), InvalidInput, "give both, or neither for the current window"),
         (Query("orders", {}, cursor="x"), InvalidInput, None),
     ]

@@ -132,14 +132,17 @@ async def list_source_ids(
     day: Annotated[date | None, Query(description="of this day of the source's time zone")] = None,
     field: Annotated[str, Query(description="`id`, or a field of `data`")] = "id",  # the parameter's name
 ) -> Response:
-    """The ids of the source's events as the log has them, one JSON string a line, in no order."""
-    declared = await _sources(deps).declared(grant.tenant, source)
+    """The ids of the source's events that stand, as the log has them, one JSON string a line, in no order: not of what
+    was withdrawn, reversed or superseded.
+    """
+    sources = _sources(deps)
+    declared = await sources.declared(grant.tenant, source)
+    await sources.check_ids(grant.tenant, type, field)
     if deps.source_ids is None:
         raise NotFound("this server has no log to read", field="source", value=source)
     span = None if day is None else day_of(declared, day)
-    events = (await deps.catalogues.of(grant.tenant, LIVE)).events
-    changing = any(event.images is not None and type in {None, name} for name, event in events.items())
-    found = deps.source_ids.of(grant.tenant, source, type_=type, day=span, field=field, changing=changing)
+    program = await deps.catalogues.program(grant.tenant, LIVE)
+    found = deps.source_ids.of(grant.tenant, source, program, type_=type, day=span, field=field)
     return StreamingResponse(_lines(found), media_type="application/x-ndjson")
 
 

@@ -1,6 +1,6 @@
 """A list of ids against those that are here: what is missing, and what is here and not in the list.
 
-Memory is nine bytes for each id of the list, whatever is here.
+Memory is nine bytes for each id of the list, whatever of them is here; and a hash for each that is not in the list.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from services.domain.rows import Hashes, Mask
 
 @dataclass(slots=True)
 class Differences:
-    """Distinct ``listed`` ids were compared with those of the events ``here``. The first that differ are named, each
-    once; ``missing_count`` counts ids, ``surplus_count`` events (one that was posted twice counts twice).
+    """Distinct ``listed`` ids were compared with those of the events ``here``. ``missing_count`` and ``surplus_count``
+    count distinct ids; the first of them are named.
     """
 
     listed: int = 0
@@ -67,14 +67,16 @@ async def compare(
 ) -> Differences:
     """``again`` is the list that ``listed`` was made of; at most ``limit`` ids of each kind are named."""
     found = Differences(listed=len(listed))
-    surplus: set[str] = set()
+    surplus: set[int] = set()
     async for ids in here:
         found.here += len(ids)
         for one in listed.meet(ids):
-            found.surplus_count += 1
-            if len(surplus) < limit:
-                surplus.add(one)
-    found.surplus = sorted(surplus)
+            identity = hash64(one.encode())
+            if identity not in surplus and len(surplus) < limit:
+                found.surplus.append(one)
+            surplus.add(identity)
+    found.surplus.sort()
+    found.surplus_count = len(surplus)
     found.missing_count = listed.missing_count
     found.missing = list(islice(listed.missing(again), limit))
     return found

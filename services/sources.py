@@ -27,6 +27,8 @@ from services.ports import Clock, History
 from services.totals import Total, check
 
 LIVE = "live"
+ID = "id"
+"""What names an event, in place of a field."""
 DAYS = 14
 """Days of totals that are shown."""
 _SLOWER = 400
@@ -70,6 +72,28 @@ class Sources:
     async def declared(self, tenant: str, name: str) -> Source:
         """The source of that name; ``NotFound`` where the catalogue declares none."""
         return _declared(await self._programs.of(tenant, LIVE), name)
+
+    async def check_ids(self, tenant: str, type_: str | None, field: str) -> None:
+        """Raise ``NotFound`` for a ``type_`` of events that the catalogue does not declare, ``InvalidInput`` for a
+        ``field`` that the type (None: every one) does not have.
+        """
+        events = (await self._programs.of(tenant, LIVE)).events
+        if type_ is not None and type_ not in events:
+            raise NotFound(
+                f"the catalogue declares no event type {type_!r}",
+                field="type",
+                value=type_,
+                remedy=did_you_mean(type_, events),
+            )
+        chosen = events.values() if type_ is None else [events[type_]]
+        fields = [ID, *(name for event in chosen for name in event.fields)]
+        if field not in fields:
+            raise InvalidInput(
+                f"{type_ or 'no event type'} has {'no' if type_ else 'a'} field {field!r}",
+                field="field",
+                value=field,
+                remedy=did_you_mean(field, fields),
+            )
 
     async def totals(self, tenant: str, source: str, since: int) -> list[DayTotal]:
         """Ours and theirs of the days from ``since`` (epoch ms) on, as far as history has them; latest first."""

@@ -127,7 +127,7 @@ def _print(found: Differences) -> None:
     console.print(f"{found.listed:,} listed, {found.here:,} events here")
     for word, count, names in (
         ("ids missing", found.missing_count, found.missing),
-        ("events surplus", found.surplus_count, found.surplus),
+        ("ids surplus", found.surplus_count, found.surplus),
     ):
         if not count:
             console.print(f"[green]no {word}[/]")

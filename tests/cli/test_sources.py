@@ -162,6 +162,11 @@ def test_a_night_at_the_company(url: str, tmp_path: Path) -> None:
     assert told.code == 1, told.err
     found = json.loads(told.out)
     assert (found["missing"], found["surplus"], found["here"]) == (["A9"], ["A3"], 3)
+    misspelt = sightline(
+        "reconcile", "wms", *arguments, "--field", "ordr_id", cwd=tmp_path, SIGHTLINE_URL=url
+    )
+    assert misspelt.code not in {0, 1}, misspelt.out
+    assert "did you mean 'order_id'" in misspelt.err
 
     def numbered(n: int) -> dict[str, Any]:
         return {"specversion": "1.0", "id": f"n{n}", "source": "shop", "type": "order.placed", "sequence": str(n),

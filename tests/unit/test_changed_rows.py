@@ -91,8 +91,11 @@ CHANGES = [
 STANDING = {"R1": "10.00", "R2": "30.00"}
 
 
+PROGRAM = load_program(to_text(CATALOGUE))
+
+
 async def programs(tenant: str, run: str) -> Program:
-    return load_program(to_text(CATALOGUE))
+    return PROGRAM
 
 
 @pytest_asyncio.fixture
@@ -158,7 +161,7 @@ async def test_a_list_is_compared_with_the_keys_that_stand(
     ids = SourceIds(log, TOPICS)
     found = [
         each
-        async for batch in ids.of("default", "db", type_="row", day=day, field="number", changing=True)
+        async for batch in ids.of("default", "db", PROGRAM, type_="row", day=day, field="number")
         for each in batch
     ]
     assert sorted(found) == standing
@@ -167,5 +170,5 @@ async def test_a_list_is_compared_with_the_keys_that_stand(
 async def test_ids_are_those_of_the_changes(log: EmbeddedLog) -> None:
     """An event has one id, whatever rows it carries."""
     ids = SourceIds(log, TOPICS)
-    found = [one async for batch in ids.of("default", "db", type_=None, day=None) for one in batch]
+    found = [one async for batch in ids.of("default", "db", PROGRAM, type_=None, day=None) for one in batch]
     assert sorted(found) == sorted(id_ for id_, _, _ in CHANGES)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.domain.catalogue import Catalogue, EventType, Field, FieldType, Source
-from services.errors import InvalidInput
+from services.errors import InvalidInput, NotFound
 from services.sources import Sources
 from services.totals import Total
 from tests.unit.intake.given import StoppedClock
@@ -70,3 +70,26 @@ async def test_a_total_that_cannot_be_is_refused_by_its_field(total: Total, fiel
     with pytest.raises(InvalidInput) as refused:
         await sources().totals_event("default", "shop", date(2025, 12, 30), total)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("type_", "field", "wrong", "remedy"),
+    [
+        ("order.placd", "id", "type", "did you mean 'order.placed'?"),
+        ("order.placed", "amuont", "field", "did you mean 'amount'?"),
+        (None, "siet", "field", "did you mean 'site'?"),
+    ],
+)
+async def test_a_misspelt_list_of_ids_is_refused(
+    type_: str | None, field: str, wrong: str, remedy: str
+) -> None:
+    """Else everything would be missing."""
+    with pytest.raises((InvalidInput, NotFound)) as refused:
+        await sources().check_ids("default", type_, field)
+    assert (refused.value.field, refused.value.remedy) == (wrong, remedy)
+
+
+@pytest.mark.parametrize(("type_", "field"), [(None, "id"), ("order.placed", "id"), (None, "site")])
+async def test_ids_are_listed_of_what_there_is(type_: str | None, field: str) -> None:
+    """Every event has an id, and the fields of its type."""
+    await sources().check_ids("default", type_, field)

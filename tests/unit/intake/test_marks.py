@@ -131,7 +131,12 @@ async def test_an_end_of_batch_that_cannot_be_is_refused_also_as_an_event(
     [
         ({"event": "order.placd", "count": 4}, "data.event", '"order.placd"', "did you mean 'order.placed'?"),
         ({"event": "order.placed", "count": -4}, "data.count", "-4", "count them"),
-        ({"event": "order.placed", "field": "site", "sum": "4"}, "data.field", '"site"', "known: price, weight"),
+        (
+            {"event": "order.placed", "field": "site", "sum": "4"},
+            "data.field",
+            '"site"',
+            "known: price, weight",
+        ),
         ({"event": "order.placed"}, "data.count", "null", "send count, or field and sum"),
     ],
 )

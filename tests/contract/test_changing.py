@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from services.catalogue.difference import Outcome
 from services.changing import pack
 from services.errors import CatalogueError, InvalidInput
 from services.importing.load import load_folder
 from services.intake.framing import LIVE
-from tests.contract.installation import EVALUATOR, NOON, Installation, installed
+from tests.contract.installation import EVALUATOR, NOON, Installation
 
 LOOKUP = """---
 apiVersion: sightline/v1
@@ -24,19 +21,6 @@ kind: Lookup
 metadata: {name: sites}
 spec: {key: site, source: {file: rows/sites.csv}, columns: {region: {type: string}}}
 """
-
-
-@pytest.fixture(params=["embedded", "kafka"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "embedded":
-        return f"embedded://{tmp_path / 'log'}"
-    return f"kafka://{request.getfixturevalue('kafka')}"
-
-
-@pytest_asyncio.fixture
-async def installation(url: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with installed(url, topic_prefix, tmp_path) as made:
-        yield made
 
 
 async def test_what_goes_on_loses_nothing_and_what_is_new_begins_anew(installation: Installation) -> None:

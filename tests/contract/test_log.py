@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,13 +13,6 @@ from services.errors import Conflict, InvalidInput, NotFound, TooLarge, Unavaila
 from services.ports import MAX_RECORD_BYTES, Append, Cleanup, Consumer, Log, Record, TopicSpec
 
 DAY = 86_400_000
-
-
-@pytest.fixture(params=["embedded", "kafka"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "embedded":
-        return f"embedded://{tmp_path / 'log'}"
-    return f"kafka://{request.getfixturevalue('kafka')}"
 
 
 @pytest_asyncio.fixture

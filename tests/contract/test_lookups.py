@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -42,13 +41,6 @@ CATALOGUE = Catalogue({}, {}, {}, lookups={one.name: one for one in (SITES, RATE
 class Noon:
     def now(self) -> int:
         return NOON
-
-
-@pytest.fixture(params=["embedded", "kafka"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "embedded":
-        return f"embedded://{tmp_path / 'log'}"
-    return f"kafka://{request.getfixturevalue('kafka')}"
 
 
 @pytest_asyncio.fixture

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
-
-import pytest
-import pytest_asyncio
+from collections.abc import Sequence
 
 from services.domain.observe import Observer
 from services.ports import Append, Record
 from services.rebuilding import Comparison, Deviation, compare
 from services.snapshots import Key, digest, manifest, new_generation
-from tests.contract.installation import NOON, PARTITIONS, Installation, installed, load
-
-
-@pytest.fixture(params=["embedded", "kafka"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "embedded":
-        return f"embedded://{tmp_path / 'log'}"
-    return f"kafka://{request.getfixturevalue('kafka')}"
-
-
-@pytest_asyncio.fixture
-async def installation(url: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[Installation]:
-    async with installed(url, topic_prefix, tmp_path) as made:
-        yield made
+from tests.contract.installation import NOON, PARTITIONS, Installation, load
 
 
 async def records(installation: Installation, partition: int) -> list[Record]:
